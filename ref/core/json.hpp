@@ -14,6 +14,11 @@ using Json =
 // nesting deeper than 64, or anything after the value.
 Json parse_json(std::string_view text, const std::string& path);
 
+// The same into sorted fields. Json looks a key up by going through all of them, so an object of 100,000 fields (a
+// vocabulary) has to be read with this one.
+using SortedJson = nlohmann::json;
+SortedJson parse_sorted_json(std::string_view text, const std::string& path);
+
 // Reads and parses a whole file.
 Json read_json(const std::string& path);
 
