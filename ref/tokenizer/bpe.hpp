@@ -1,0 +1,49 @@
+// Byte-pair encoding (Sennrich et al. 2016, arXiv 1508.07909) of one pre-token: start from its bytes, and merge the
+// adjacent pair whose merge was learned first, leftmost among equals, until no pair is left that was learned.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "ref/tokenizer/pair_map.hpp"
+
+namespace dsllm::ref {
+
+// What was learned: merge k (its rank is its place in the list) replaces left, right by result.
+struct Merge {
+  int32_t left, right, result;
+};
+
+class Bpe {
+ public:
+  // byte_ids[b]: the id of byte b, or -1 if the vocabulary has none. No pair may stand in merges twice.
+  Bpe(const std::array<int32_t, 256>& byte_ids, const std::vector<Merge>& merges);
+
+  // Memory that encode() uses again from call to call.
+  struct Scratch {
+    std::vector<int32_t> ids, ranks;
+    std::vector<uint32_t> previous, next;
+    std::vector<uint64_t> heap;
+  };
+
+  // Appends the ids of the pre-token. Bytes that the vocabulary lacks are left out, and their neighbors are then
+  // neighbors, as in the `tokenizers` library; has_all_bytes() tells. O(n log n) for n bytes.
+  void encode(std::string_view pretoken, Scratch& scratch, std::vector<int32_t>& out) const;
+
+  bool has_all_bytes(std::string_view pretoken) const;
+  int32_t byte_id(uint8_t byte) const { return byte_ids_[byte]; }
+
+ private:
+  int32_t rank_of(int32_t left, int32_t right) const;
+  void merge_short(Scratch& scratch, std::vector<int32_t>& out) const;
+  void merge_long(Scratch& scratch, std::vector<int32_t>& out) const;
+
+  std::array<int32_t, 256> byte_ids_;
+  std::vector<int32_t> result_;     // [rank]
+  PairMap<int32_t> rank_;           // of a pair of ids
+  std::vector<int32_t> byte_rank_;  // [256 * 256]: the same for two bytes, where every pre-token begins
+};
+
+}  // namespace dsllm::ref
