@@ -9,38 +9,72 @@
 #include "ref/core/file.hpp"
 
 namespace dsllm {
-
 namespace {
 
-template <class J>
-J parse_strictly(std::string_view text, const std::string& path) {
-  constexpr int max_depth = 64;
-  std::vector<std::unordered_set<std::string>> keys;  // of the objects that are open
-  const auto watch = [&](int depth, typename J::parse_event_t event, J& value) {
-    if (depth > max_depth)
-      throw FileError(path, "", fmt::format("JSON nested at most {} deep", max_depth), "deeper nesting");
-    if (event == J::parse_event_t::object_start) keys.emplace_back();
-    if (event == J::parse_event_t::object_end) keys.pop_back();
-    if (event == J::parse_event_t::key && !keys.back().insert(value.template get<std::string>()).second)
-      throw FileError(path, fmt::format("key '{}'", value.template get<std::string>()), "one value for it",
-                      "two");
+// A first pass that builds nothing and throws whatever is wrong with the text. (The library's own callback during
+// parsing would do, but its cost grows with the square of the number of objects.)
+class Check : public nlohmann::json_sax<Json> {
+ public:
+  explicit Check(const std::string& path) : path_(path) {}
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+
+  bool start_array(size_t) override { return deeper(); }
+  bool end_array() override { return shallower(); }
+  bool start_object(size_t) override { return deeper(); }
+  bool end_object() override { return shallower(); }
+  bool key(string_t& name) override {
+    if (!keys_.back().insert(name).second)
+      throw FileError(path_, fmt::format("key '{}'", name), "one value for it", "two");
     return true;
-  };
-  try {
-    return J::parse(text, watch);
-  } catch (const typename J::parse_error& e) {
-    throw FileError(path, fmt::format("byte {}", e.byte), "valid JSON", e.what());
   }
+
+  bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception& e) override {
+    // what(): "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error while ..."
+    const std::string_view what = e.what();
+    const size_t colon = what.find(": ");
+    throw FileError(path_, fmt::format("byte {}", position), "valid JSON",
+                    std::string(colon == what.npos ? what : what.substr(colon + 2)));
+  }
+
+ private:
+  bool deeper() {
+    constexpr size_t max_depth = 64;
+    keys_.emplace_back();
+    if (keys_.size() > max_depth)
+      throw FileError(path_, "", fmt::format("JSON nested at most {} deep", max_depth), "deeper nesting");
+    return true;
+  }
+  bool shallower() {
+    keys_.pop_back();
+    return true;
+  }
+
+  const std::string& path_;
+  std::vector<std::unordered_set<std::string>> keys_;  // of everything that is open; an array has none
+};
+
+template <class J>
+J parse(std::string_view text, const std::string& path) {
+  Check check(path);
+  Json::sax_parse(text, &check);
+  return J::parse(text);
 }
 
 }  // namespace
 
 Json parse_json(std::string_view text, const std::string& path) {
-  return parse_strictly<Json>(text, path);
+  return parse<Json>(text, path);
 }
 
 SortedJson parse_sorted_json(std::string_view text, const std::string& path) {
-  return parse_strictly<SortedJson>(text, path);
+  return parse<SortedJson>(text, path);
 }
 
 Json read_json(const std::string& path) {
