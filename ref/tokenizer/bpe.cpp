@@ -1,6 +1,7 @@
 #include "ref/tokenizer/bpe.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <functional>
 #include <limits>
 #include <string>
@@ -14,6 +15,7 @@ constexpr int32_t no_rank = std::numeric_limits<int32_t>::max();
 
 // Up to this many symbols a plain search for the smallest rank is faster than a heap.
 constexpr size_t short_limit = 64;
+constexpr uint32_t no_key = std::numeric_limits<uint32_t>::max();
 
 }  // namespace
 
@@ -53,31 +55,42 @@ void Bpe::encode(std::string_view pretoken, Scratch& scratch, std::vector<int32_
     previous = b;
   }
   scratch.ranks.push_back(no_rank);  // the last symbol has no right neighbor
-  if (scratch.ids.size() <= short_limit) {
+  if (scratch.ids.size() <= short_limit && result_.size() < (size_t{1} << 26)) {
     merge_short(scratch, out);
   } else {
     merge_long(scratch, out);
   }
 }
 
-// ids [n] and ranks [n], where ranks[i] belongs to the pair (i, i + 1): closed up after every merge.
+// The symbols stay where their first byte stood; bit i of `alive` says that one begins at i. keys[i] is the rank of the
+// pair of that symbol and the next, with the position in the low 6 bits, so that the smallest key is the merge to make.
 void Bpe::merge_short(Scratch& scratch, std::vector<int32_t>& out) const {
+  const uint32_t n = static_cast<uint32_t>(scratch.ids.size());
   int32_t* ids = scratch.ids.data();
-  int32_t* ranks = scratch.ranks.data();
-  size_t n = scratch.ids.size();
-  while (n > 1) {
-    int32_t best = no_rank;
-    for (size_t i = 0; i + 1 < n; ++i) best = std::min(best, ranks[i]);
-    if (best == no_rank) break;
-    const size_t at = static_cast<size_t>(std::find(ranks, ranks + n, best) - ranks);
-    ids[at] = result_[static_cast<size_t>(best)];
-    std::copy(ids + at + 2, ids + n, ids + at + 1);
-    std::copy(ranks + at + 1, ranks + n, ranks + at);
-    --n;
-    if (at > 0) ranks[at - 1] = rank_of(ids[at - 1], ids[at]);
-    if (at + 1 < n) ranks[at] = rank_of(ids[at], ids[at + 1]);
+  scratch.keys.assign(short_limit, no_key);
+  uint32_t* keys = scratch.keys.data();
+  const auto key = [](int32_t rank, uint32_t at) {
+    return rank == no_rank ? no_key : static_cast<uint32_t>(rank) << 6 | at;
+  };
+  const uint32_t padded = (n + 7) / 8 * 8;  // whole vectors
+  for (uint32_t i = 0; i < n; ++i) keys[i] = key(scratch.ranks[i], i);
+  uint64_t alive = n == 64 ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1;
+  const auto update = [&](uint32_t at, uint32_t next) { keys[at] = key(rank_of(ids[at], ids[next]), at); };
+  for (;;) {
+    uint32_t best = no_key;
+    for (uint32_t i = 0; i < padded; ++i) best = std::min(best, keys[i]);
+    if (best == no_key) break;
+    const uint32_t at = best & 63;
+    const uint64_t here = UINT64_C(1) << at;
+    const uint64_t after = alive & ~(here | (here - 1));  // not empty: the pair has a right symbol
+    alive &= ~(after & -after);
+    ids[at] = result_[best >> 6];
+    keys[std::countr_zero(after)] = keys[at] = no_key;
+    if (const uint64_t next = after & (after - 1)) update(at, static_cast<uint32_t>(std::countr_zero(next)));
+    if (const uint64_t before = alive & (here - 1))
+      update(63 - static_cast<uint32_t>(std::countl_zero(before)), at);
   }
-  out.insert(out.end(), ids, ids + n);
+  for (; alive != 0; alive &= alive - 1) out.push_back(ids[std::countr_zero(alive)]);
 }
 
 // The symbols as a linked list, the pairs in a heap of (rank, position). An entry whose pair has changed since is

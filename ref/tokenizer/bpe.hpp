@@ -24,7 +24,7 @@ class Bpe {
   // Memory that encode() uses again from call to call.
   struct Scratch {
     std::vector<int32_t> ids, ranks;
-    std::vector<uint32_t> previous, next;
+    std::vector<uint32_t> keys, previous, next;
     std::vector<uint64_t> heap;
   };
 

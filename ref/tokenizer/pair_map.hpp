@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace dsllm::ref {
@@ -63,8 +64,8 @@ class PairMap {
     old.swap(slots_);
     mask_ = slots_.size() - 1;
     size_ = 0;
-    for (const Slot& slot : old)
-      if (slot.pair.left >= 0) (*this)[slot.pair] = slot.value;
+    for (Slot& slot : old)
+      if (slot.pair.left >= 0) (*this)[slot.pair] = std::move(slot.value);
   }
 
   std::vector<Slot> slots_ = std::vector<Slot>(16);  // at most half full; a power of two

@@ -184,7 +184,8 @@ class Tokenizer::Run {
     size_t at = static_cast<size_t>(pretoken.data() - text_.data());
     while (tokenizer_.bpe_->byte_id(static_cast<uint8_t>(text_[at])) >= 0) ++at;
     throw ValueError("encode", "bytes that the vocabulary has",
-                     fmt::format("0x{:02X} at offset {}", static_cast<unsigned char>(text_[at]), at));
+                     fmt::format("0x{:02X} at offset {}", static_cast<unsigned char>(text_[at]),
+                                 options_.text_offset + at));
   }
 
   const Tokenizer& tokenizer_;
@@ -208,9 +209,9 @@ void Tokenizer::encode(std::string_view text, const EncodeOptions& options, std:
     append_repaired_utf8(text, repaired);
     Run(*this, repaired, options, out).encode();
   } else {
-    throw ValueError(
-        "encode", "valid UTF-8",
-        fmt::format("0x{:02X} at offset {}", static_cast<unsigned char>(text[invalid]), invalid));
+    throw ValueError("encode", "valid UTF-8",
+                     fmt::format("0x{:02X} at offset {}", static_cast<unsigned char>(text[invalid]),
+                                 options.text_offset + invalid));
   }
 }
 

@@ -41,6 +41,7 @@ struct EncodeOptions {
   bool parse_special = false;  // false: the spelling of a special token in the text is text
   InvalidUtf8 invalid_utf8 = InvalidUtf8::error;
   UnknownByte unknown_byte = UnknownByte::error;  // of a vocabulary that was learned without all bytes
+  uint64_t text_offset = 0;  // where the text stands in a larger one: added to the offsets in messages
 };
 
 struct DecodeOptions {
