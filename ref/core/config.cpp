@@ -2,6 +2,9 @@
 
 #include <fmt/ranges.h>
 
+#include "ref/core/error.hpp"
+#include "ref/core/fields_json.hpp"
+
 namespace dsllm {
 namespace {
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ref/core/fields.hpp"
+#include "ref/core/json_fwd.hpp"
 
 namespace dsllm {
 
