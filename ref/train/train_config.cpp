@@ -4,6 +4,8 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "ref/core/fields_json.hpp"
+
 namespace dsllm {
 namespace {
 

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "ref/core/config.hpp"
 #include "ref/core/fields.hpp"
+#include "ref/core/json_fwd.hpp"
 #include "ref/model/engine.hpp"
 #include "ref/train/lr_schedule.hpp"
 

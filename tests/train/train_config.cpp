@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "ref/core/fields_json.hpp"
+
 using namespace dsllm;
 
 static TrainConfig from(const char* text) {
