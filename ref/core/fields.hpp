@@ -13,7 +13,6 @@
 #include <string>
 #include <type_traits>
 
-
 namespace dsllm {
 
 struct Field {

@@ -5,10 +5,9 @@
 #include <string>
 #include <string_view>
 
-namespace dsllm {
+#include "ref/core/json_fwd.hpp"
 
-using Json =
-    nlohmann::ordered_json;  // keeps the order of fields, so that a file that is read and written stays
+namespace dsllm {
 
 // Parses text; throws FileError(path, "byte N", ...) for broken JSON, a key that stands twice in one object,
 // nesting deeper than 64, or anything after the value.

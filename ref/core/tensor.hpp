@@ -29,12 +29,13 @@ class Tensor : public View<T, N> {
       if (n < 0 || __builtin_mul_overflow(bytes, n, &bytes) || bytes > INT64_MAX - 64)
         throw ValueError("Tensor", "extents whose bytes fit in 63 bits", describe_shape(*this));
     }
-    const size_t padded = (static_cast<size_t>(bytes) + 63) / 64 * 64;
-    if (padded == 0) return;
-    memory_.reset(static_cast<T*>(std::aligned_alloc(64, padded)));
+    if (bytes == 0) return;
+    // calloc gives large blocks as fresh pages of the system, which are zero without being touched: a cache for 4096
+    // tokens costs memory only for the tokens that come.
+    memory_.reset(std::calloc(static_cast<size_t>(bytes) + 63, 1));
     if (!memory_) throw std::bad_alloc();
-    std::memset(static_cast<void*>(memory_.get()), 0, padded);
-    this->data = memory_.get();
+    const uintptr_t address = (reinterpret_cast<uintptr_t>(memory_.get()) + 63) / 64 * 64;
+    this->data = reinterpret_cast<T*>(address);
   }
 
   Tensor(Tensor&& other) noexcept : View<T, N>(other), memory_(std::move(other.memory_)) { other.forget(); }
@@ -65,7 +66,7 @@ class Tensor : public View<T, N> {
 
  private:
   struct Free {
-    void operator()(T* p) const { std::free(p); }
+    void operator()(void* p) const { std::free(p); }
   };
 
   template <size_t... D>
@@ -78,7 +79,7 @@ class Tensor : public View<T, N> {
     for (int64_t& n : this->extent) n = 0;
   }
 
-  std::unique_ptr<T, Free> memory_;
+  std::unique_ptr<void, Free> memory_;
 };
 
 }  // namespace dsllm

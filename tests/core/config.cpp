@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include "ref/core/error.hpp"
+#include "ref/core/json.hpp"
+
 using namespace dsllm;
 
 static ModelConfig from(const char* text) {
