@@ -69,7 +69,7 @@ inline f16 float_to_f16(float x) {
   const uint16_t sign = static_cast<uint16_t>((u >> 16) & 0x8000u);
   const uint32_t magnitude = u & 0x7fffffffu;
   const auto make = [&](uint32_t bits) { return f16{static_cast<uint16_t>(sign | bits)}; };
-  if (magnitude > 0x7f800000u) return make(0x7fff);
+  if (magnitude > 0x7f800000u) return f16{0x7fff};    // NaN, without a sign as in CUDA
   if (magnitude >= 0x477ff000u) return make(0x7c00);  // 65520 and above
   if (magnitude < 0x38800000u) {
     // A subnormal half: a whole number of 2^-24. Adding 0.5 leaves that number in the low bits of the float, rounded.
