@@ -11,6 +11,14 @@
 namespace dsllm {
 namespace {
 
+// "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error while ..." from the colon on, or
+// "[json.exception.out_of_range.406] number overflow ..." from the bracket on.
+std::string reason(const std::string& what) {
+  for (const char* end : {": ", "] "})
+    if (const size_t at = what.find(end); at != what.npos) return what.substr(at + 2);
+  return what;
+}
+
 // A first pass that builds nothing and throws whatever is wrong with the text. (The library's own callback during
 // parsing would do, but its cost grows with the square of the number of objects.)
 class Check : public nlohmann::json_sax<Json> {
@@ -36,11 +44,7 @@ class Check : public nlohmann::json_sax<Json> {
   }
 
   bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception& e) override {
-    // what(): "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error while ..."
-    const std::string_view what = e.what();
-    const size_t colon = what.find(": ");
-    throw FileError(path_, fmt::format("byte {}", position), "valid JSON",
-                    std::string(colon == what.npos ? what : what.substr(colon + 2)));
+    throw FileError(path_, fmt::format("byte {}", position), "valid JSON", reason(e.what()));
   }
 
  private:
