@@ -56,7 +56,7 @@ std::vector<int32_t> generate(TextEngine& engine, const std::vector<int32_t>& pr
   };
   append(prompt);
   while (static_cast<int64_t>(written.size()) < settings.max_tokens) {
-    const double u = philox_uniform(static_cast<uint64_t>(settings.seed), 0, written.size());
+    const double u = philox_double(static_cast<uint64_t>(settings.seed), 0, written.size());
     const int32_t id = sample_token(logits, settings, u);
     if (std::find(stop.begin(), stop.end(), id) != stop.end()) break;
     written.push_back(id);
