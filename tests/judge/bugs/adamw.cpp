@@ -1,0 +1,60 @@
+#include <cmath>
+
+#include "ref/model/engine.hpp"
+#include "tests/judge/bugs/bugs.hpp"
+
+namespace dsllm::tests {
+namespace {
+
+struct StepBug {
+  bool no_bias_correction = false;
+  bool counts_from_zero = false;  // beta^(t - 1)
+  bool coupled_decay = false;     // Adam with L2: the decay passes through the moments
+  bool decay_without_lr = false;
+  bool eps_inside = false;  // sqrt(v + eps)
+  bool betas_swapped = false;
+  bool no_root = false;
+  bool v_of_m = false;  // the second moment of the first
+};
+
+Run step(const StepBug& bug) {
+  return [bug](Call& c) {
+    const auto g = c.in<float, 1>("gradient");
+    const auto w = c.out<float, 1>("weight"), m = c.out<float, 1>("m"), v = c.out<float, 1>("v");
+    AdamwSettings s;
+    if (bug.betas_swapped) std::swap(s.beta1, s.beta2);
+    const double t = c.number("step") - (bug.counts_from_zero ? 1 : 0), lr = c.number("lr"),
+                 decay = c.number("weight_decay");
+    const double correct1 = bug.no_bias_correction ? 1 : 1 - std::pow(s.beta1, t),
+                 correct2 = bug.no_bias_correction ? 1 : 1 - std::pow(s.beta2, t);
+    for (int64_t i = 0; i < g.size(); ++i) {
+      const double gradient = g(i) + (bug.coupled_decay ? decay * w(i) : 0);
+      m(i) = static_cast<float>(s.beta1 * m(i) + (1 - s.beta1) * gradient);
+      const double squared = bug.v_of_m ? m(i) : gradient;
+      v(i) = static_cast<float>(s.beta2 * v(i) + (1 - s.beta2) * squared * squared);
+      double root = std::sqrt(v(i) / correct2) + s.eps;
+      if (bug.eps_inside) root = std::sqrt(v(i) / correct2 + s.eps);
+      if (bug.no_root) root = v(i) / correct2 + s.eps;
+      const double rate = bug.decay_without_lr ? decay : lr * decay;
+      w(i) = static_cast<float>(w(i) - lr * (m(i) / correct1) / root - (bug.coupled_decay ? 0 : rate * w(i)));
+    }
+  };
+}
+
+}  // namespace
+
+std::vector<Bug> adamw_bugs() {
+  return {
+      {"adamw_step", "", step({})},
+      {"adamw_step", "no bias correction", step({.no_bias_correction = true})},
+      {"adamw_step", "steps count from 0", step({.counts_from_zero = true})},
+      {"adamw_step", "decay through the moments (L2)", step({.coupled_decay = true})},
+      {"adamw_step", "decay without the learning rate", step({.decay_without_lr = true})},
+      {"adamw_step", "eps inside of the root", step({.eps_inside = true})},
+      {"adamw_step", "betas swapped", step({.betas_swapped = true})},
+      {"adamw_step", "no root", step({.no_root = true})},
+      {"adamw_step", "second moment of the first", step({.v_of_m = true})},
+  };
+}
+
+}  // namespace dsllm::tests

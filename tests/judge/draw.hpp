@@ -1,0 +1,53 @@
+// Where inputs come from: a seeded generator with nothing of the project in it.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <random>
+#include <vector>
+
+namespace dsllm::tests {
+
+enum class Style {
+  normal,  // N(0, 1)
+  wide,  // N(0, 1) times a power of two from 2^-12 to 2^12: a bound must follow each element, not the largest
+  integers,  // from -4 to 4: sums and products of few of them are exact in any type, so the bound is zero
+};
+
+class Draw {
+ public:
+  Draw(uint64_t seed, Style style) : bits_(seed), style_(style) {}
+
+  Style style() const { return style_; }
+
+  // n numbers of the style.
+  std::vector<double> real(int64_t n, double scale = 1) {
+    std::vector<double> x(static_cast<size_t>(n));
+    for (double& v : x) v = scale * one();
+    return x;
+  }
+  // n whole numbers from low to high.
+  std::vector<double> index(int64_t n, int64_t low, int64_t high) {
+    std::vector<double> x(static_cast<size_t>(n));
+    for (double& v : x) v = static_cast<double>(integer(low, high));
+    return x;
+  }
+  int64_t integer(int64_t low, int64_t high) {
+    return low + static_cast<int64_t>(bits_() % static_cast<uint64_t>(high - low + 1));
+  }
+  double uniform() { return (static_cast<double>(bits_() >> 11) + 0.5) * 0x1p-53; }
+  // Box and Muller, whatever the style.
+  double normal() { return std::sqrt(-2 * std::log(uniform())) * std::cos(2 * M_PI * uniform()); }
+
+ private:
+  double one() {
+    if (style_ == Style::integers) return static_cast<double>(integer(-4, 4));
+    const double x = normal();
+    return style_ == Style::wide ? std::ldexp(x, static_cast<int>(integer(-12, 12))) : x;
+  }
+
+  std::mt19937_64 bits_;
+  Style style_;
+};
+
+}  // namespace dsllm::tests

@@ -1,0 +1,162 @@
+#include "tests/judge/judge.hpp"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "ref/core/error.hpp"
+
+namespace dsllm::tests {
+namespace {
+
+double eps_of(DType dtype) {
+  if (dtype == DType::f64) return std::numeric_limits<double>::epsilon();
+  if (dtype == DType::f32) return std::numeric_limits<float>::epsilon();
+  if (dtype == DType::bf16) return 0x1p-7;
+  return 0;
+}
+
+// Below this, results may round to a subnormal or to zero.
+double underflow_of(DType dtype) {
+  return dtype == DType::f64 ? std::numeric_limits<double>::min() : double{std::numeric_limits<float>::min()};
+}
+
+bool is_checked(const Argument& a) {
+  return a.role == Role::output || a.role == Role::update;
+}
+
+void copy_values(Call& from, Call& to) {
+  for (const Argument& a : to.arguments())
+    if (a.role == Role::input || a.role == Role::update)
+      to.array(a.name).set_all(from.array(a.name).get_all());
+}
+
+// What is wrong with the memory after a run, or nothing.
+std::string trespass(Call& before, Call& after) {
+  for (const Argument& a : after.arguments()) {
+    if (!after.array(a.name).guards_intact()) return fmt::format("{}: wrote outside of it", a.name);
+    if (a.role == Role::input && !after.is_overwritten(a.name) &&
+        !after.array(a.name).same_bytes(before.array(a.name)))
+      return fmt::format("{}: an input was changed", a.name);
+    if (a.role == Role::output)
+      for (int64_t i = 0; i < after.array(a.name).size(); ++i)
+        if (!after.array(a.name).was_written(i)) return fmt::format("{}[{}]: was not written", a.name, i);
+  }
+  return {};
+}
+
+// The allowed error of each element of each output.
+Bounds allowed(const Pair& pair, const Candidate& candidate, Style style, Call& inputs, Call& before,
+               Call& truth) {
+  Bounds bounds;
+  if (style == Style::integers) {
+    for (const Argument& a : truth.arguments())
+      if (is_checked(a)) bounds[a.name].assign(static_cast<size_t>(truth.array(a.name).size()), 0.0);
+    return bounds;
+  }
+  bounds = pair.bounds(before, truth, eps_of(candidate.real));
+  for (const Candidate& plain : pair.plain) {
+    if (plain.real != candidate.real || plain.stored != candidate.stored) continue;
+    Call call = inputs;
+    plain.run(call);
+    for (auto& [name, bound] : bounds) {
+      double worst = 0;
+      for (int64_t i = 0; i < call.array(name).size(); ++i)
+        worst = std::max(worst, std::abs(call.array(name).get(i) - truth.array(name).get(i)));
+      for (double& b : bound) b += 2 * worst;
+    }
+  }
+  for (auto& [name, bound] : bounds) {
+    const DType dtype = inputs.array(name).dtype();
+    // A result of wider arithmetic is rounded once more, when it is stored.
+    const double store = eps_of(dtype) > eps_of(candidate.real) ? eps_of(dtype) / 2 : 0;
+    for (size_t i = 0; i < bound.size(); ++i)
+      bound[i] +=
+          store * (std::abs(truth.array(name).get(static_cast<int64_t>(i))) + bound[i]) + underflow_of(dtype);
+  }
+  return bounds;
+}
+
+void run_and_compare(const Candidate& candidate, Call& before, Call& truth, const Bounds& bounds,
+                     const std::pair<std::string, std::string>* alias, Verdict& verdict) {
+  Call call = before;
+  if (alias != nullptr) call.alias(alias->first, alias->second);
+  const auto fail = [&](const std::string& reason) {
+    verdict.pass = false;
+    verdict.reason = (alias ? fmt::format("{} in place of {}: ", alias->first, alias->second) : "") + reason;
+  };
+  try {
+    candidate.run(call);
+  } catch (const std::exception& e) {
+    return fail(fmt::format("threw: {}", e.what()));
+  }
+  if (const std::string reason = trespass(before, call); !reason.empty()) return fail(reason);
+  for (const Argument& a : call.arguments()) {
+    if (!is_checked(a)) continue;
+    compare(a.name, call.array(a.name).get_all(), truth.array(a.name).get_all(), bounds.at(a.name), verdict);
+    if (!verdict.pass) return fail(verdict.reason);
+  }
+}
+
+}  // namespace
+
+std::string describe(const Numbers& numbers, Style style) {
+  std::string text;
+  for (const auto& [name, value] : numbers) text += fmt::format("{} = {}, ", name, value);
+  return text + (style == Style::normal ? "normal" : style == Style::wide ? "wide" : "integers");
+}
+
+Call make_call(const Pair& pair, const Numbers& numbers, Style style, DType real, DType stored) {
+  uint64_t seed = 1469598103934665603u;  // FNV-1a of everything that names the case
+  for (const char c : pair.name + describe(numbers, style))
+    seed = (seed ^ static_cast<uint8_t>(c)) * 1099511628211u;
+  Draw draw(seed, style);
+  return Call(numbers, pair.arguments(numbers, draw), real, stored);
+}
+
+Verdict judge(const Pair& pair, const Candidate& candidate, const Numbers& numbers, Style style) {
+  Call inputs = make_call(pair, numbers, style, candidate.real, candidate.stored);
+  // The truth begins with what the candidate is given, after rounding to its types.
+  Call truth = make_call(pair, numbers, style, DType::f64, DType::f64);
+  copy_values(inputs, truth);
+  Call truth_inputs = truth;
+  pair.truth(truth);
+  Verdict verdict;
+  if (const std::string reason = trespass(truth_inputs, truth); !reason.empty()) {
+    verdict.pass = false;
+    verdict.reason = "the truth itself: " + reason;
+    return verdict;
+  }
+  const Bounds bounds = allowed(pair, candidate, style, inputs, truth_inputs, truth);
+  run_and_compare(candidate, inputs, truth, bounds, nullptr, verdict);
+  for (const auto& alias : pair.in_place)
+    if (verdict.pass) run_and_compare(candidate, inputs, truth, bounds, &alias, verdict);
+  return verdict;
+}
+
+Verdict judge(const Pair& pair, const Candidate& candidate) {
+  Verdict worst;
+  for (const Numbers& numbers : pair.cases)
+    for (const Style style : pair.styles) {
+      Verdict v = judge(pair, candidate, numbers, style);
+      v.elements += worst.elements;
+      const std::string where = describe(numbers, style) + ": ";
+      if (!v.pass) v.reason = where + v.reason;
+      v.worst = where + v.worst;
+      if (!v.pass || v.max_share > worst.max_share) std::swap(worst, v);
+      worst.elements = std::max(worst.elements, v.elements);
+      if (!worst.pass) return worst;
+    }
+  return worst;
+}
+
+int64_t bytes_moved(Call& call) {
+  int64_t bytes = 0;
+  for (const Argument& a : call.arguments())
+    if (a.role != Role::scratch)
+      bytes += (a.role == Role::update ? 2 : 1) * call.array(a.name).size() *
+               dsllm::describe(call.array(a.name).dtype()).size;
+  return bytes;
+}
+
+}  // namespace dsllm::tests

@@ -1,0 +1,30 @@
+// The judge: runs a candidate on the cases of a pair and says whether it computes what the pair means.
+//
+// A candidate passes a case if it returns, every output element is written and within its bound of the truth, inputs
+// are bit for bit what they were, nothing around any array was touched, and the same holds in place where the
+// operation allows that.
+#pragma once
+
+#include <functional>
+
+#include "tests/judge/compare.hpp"
+#include "tests/judge/pair.hpp"
+
+namespace dsllm::tests {
+
+// One case in one style of inputs. The inputs depend on the pair's name, the case and the style alone.
+Verdict judge(const Pair& pair, const Candidate& candidate, const Numbers& numbers, Style style);
+
+// All cases and styles; stops at the first that fails. The verdict is the worst one.
+Verdict judge(const Pair& pair, const Candidate& candidate);
+
+// The arguments of a case with inputs as the judge draws them, for a candidate of these types.
+Call make_call(const Pair& pair, const Numbers& numbers, Style style, DType real, DType stored);
+
+// "n = 3, d = 64, wide"
+std::string describe(const Numbers& numbers, Style style);
+
+// Bytes that the operation has to move at least: inputs and outputs once, updates twice.
+int64_t bytes_moved(Call& call);
+
+}  // namespace dsllm::tests

@@ -1,0 +1,45 @@
+#include "tests/judge/pair.hpp"
+
+#include "ref/core/error.hpp"
+
+namespace dsllm::tests {
+
+Call::Call(const Numbers& numbers, const std::vector<Argument>& arguments, DType real, DType stored)
+    : numbers_(numbers), arguments_(arguments) {
+  for (const Argument& a : arguments) {
+    const DType dtype = a.kind == Kind::index ? DType::i32 : a.kind == Kind::stored ? stored : real;
+    GuardedArray& array = arrays_.emplace(a.name, GuardedArray(dtype, a.shape)).first->second;
+    if (a.role == Role::input || a.role == Role::update) array.set_all(a.values);
+  }
+}
+
+double Call::number(const std::string& name) const {
+  const auto it = numbers_.find(name);
+  if (it == numbers_.end()) throw ValueError("Call", "a number of the pair", "'" + name + "'");
+  return it->second;
+}
+
+GuardedArray& Call::array(const std::string& name) {
+  const auto alias = aliases_.find(name);
+  return own_array(alias == aliases_.end() ? name : alias->second);
+}
+
+GuardedArray& Call::own_array(const std::string& name) {
+  const auto it = arrays_.find(name);
+  if (it == arrays_.end()) throw ValueError("Call", "an argument of the pair", "'" + name + "'");
+  return it->second;
+}
+
+void Call::alias(const std::string& name, const std::string& other) {
+  array(name);
+  array(other);
+  aliases_[name] = other;
+}
+
+bool Call::is_overwritten(const std::string& name) const {
+  for (const auto& [alias, other] : aliases_)
+    if (other == name) return true;
+  return false;
+}
+
+}  // namespace dsllm::tests

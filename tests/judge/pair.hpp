@@ -1,0 +1,112 @@
+// A pair: one operation, the truth about it in double, and the implementations that claim to compute it.
+//
+// The tests, the verifier and the benchmarks are all made from the list of pairs in tests/pairs/. To add a component is
+// to add one entry there.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/judge/array.hpp"
+#include "tests/judge/draw.hpp"
+
+namespace dsllm::tests {
+
+enum class Role {
+  input,    // must be unchanged afterwards
+  output,   // begins as NaN, must be written everywhere
+  update,   // begins with values and is an output: gradients that accumulate, logits that become gradients
+  scratch,  // begins as NaN, may hold anything afterwards
+};
+
+enum class Kind {
+  real,    // of the candidate's arithmetic: float, or double for the truth
+  stored,  // of the candidate's storage, where that is another type: bf16 weights
+  index,   // int32
+};
+
+struct Argument {
+  std::string name;
+  Role role;
+  std::vector<int64_t> shape;
+  std::vector<double> values =
+      {};  // of inputs and updates; rounded to the candidate's type before anybody computes
+  Kind kind = Kind::real;
+};
+
+// Sizes and other numbers of one case: {{"n", 3}, {"d", 64}, {"eps", 1e-6}}.
+struct Numbers : std::map<std::string, double> {
+  using map::map;
+  int64_t size(const std::string& name) const { return static_cast<int64_t>(at(name)); }
+};
+
+// The arguments of one call by name. An implementation is a function of it.
+class Call {
+ public:
+  Call(const Numbers& numbers, const std::vector<Argument>& arguments, DType real, DType stored);
+
+  template <class T, int N>
+  View<const T, N> in(const std::string& name) {
+    return array(name).view<T, N>();
+  }
+  template <class T, int N>
+  View<T, N> out(const std::string& name) {
+    return array(name).view<T, N>();
+  }
+  // Throw ValueError for a name that the pair does not have.
+  double number(const std::string& name) const;
+  int64_t size(const std::string& name) const { return static_cast<int64_t>(number(name)); }
+  GuardedArray& array(const std::string& name);
+
+  const std::vector<Argument>& arguments() const { return arguments_; }
+  // From now on `name` is the memory of `other`: an operation in place.
+  void alias(const std::string& name, const std::string& other);
+  // Whether another argument is the memory of `name`.
+  bool is_overwritten(const std::string& name) const;
+
+ private:
+  GuardedArray& own_array(const std::string& name);
+
+  Numbers numbers_;
+  std::vector<Argument> arguments_;
+  std::map<std::string, GuardedArray> arrays_;
+  std::map<std::string, std::string> aliases_;
+};
+
+using Run = std::function<void(Call&)>;
+
+struct Candidate {
+  std::string name;  // "ref float"
+  DType real;        // of arithmetic and of arguments of Kind::real
+  DType stored;      // of arguments of Kind::stored
+  Run run;
+};
+
+// By output, for each element: the largest error that arithmetic with this eps excuses. See bounds.hpp.
+using Bounds = std::map<std::string, std::vector<double>>;
+
+struct Pair {
+  Pair(std::string operation, std::string paper_section)
+      : name(std::move(operation)), section(std::move(paper_section)) {}
+
+  std::string name;     // that of the function
+  std::string section;  // of the paper
+  std::vector<Numbers> cases;
+  std::vector<Style> styles = {Style::normal};
+  std::function<std::vector<Argument>(const Numbers&, Draw&)> arguments;
+  Run truth;  // in double
+  std::vector<Candidate> candidates;
+  // From the arguments in double, before and after the truth ran. Not called for Style::integers, where the bound is
+  // zero.
+  std::function<Bounds(Call& before, Call& truth, double eps)> bounds;
+  // If there is one, of the candidate's types: an error up to twice the largest one that this plain implementation
+  // makes on the same inputs is excused as well (Dao et al. 2022 test so), and bounds is only the floor under it.
+  std::vector<Candidate> plain = {};
+  std::vector<std::pair<std::string, std::string>> in_place = {};  // {"y", "x"}: y may be x
+  std::function<double(const Numbers&)> flops = {};
+};
+
+}  // namespace dsllm::tests

@@ -1,0 +1,58 @@
+#include "ref/train/adamw.hpp"
+
+#include "tests/judge/bounds.hpp"
+#include "tests/pairs/registry.hpp"
+
+namespace dsllm::tests {
+namespace {
+
+template <class T>
+void step(Call& c) {
+  ref::adamw_step<T>(AdamwSettings{}, c.number("lr"), c.size("step"), c.in<T, 1>("gradient"),
+                     c.out<T, 1>("weight"), c.out<T, 1>("m"), c.out<T, 1>("v"), c.number("weight_decay"));
+}
+
+}  // namespace
+
+std::vector<Pair> adamw_pairs() {
+  Pair p("adamw_step", "2.3");
+  p.cases = {{{"n", 1}, {"step", 1}, {"lr", 0.1}, {"weight_decay", 0.1}},
+             {{"n", 1003}, {"step", 1}, {"lr", 3e-4}, {"weight_decay", 0}},
+             {{"n", 257}, {"step", 7}, {"lr", 0.01}, {"weight_decay", 0.1}},
+             {{"n", 64}, {"step", 100000}, {"lr", 0.5}, {"weight_decay", 0.3}},
+             {{"n", 0}, {"step", 1}, {"lr", 1}, {"weight_decay", 0.1}}};
+  p.styles = {Style::normal, Style::wide};
+  p.arguments = [](const Numbers& s, Draw& draw) -> std::vector<Argument> {
+    const int64_t n = s.size("n");
+    std::vector<double> v = draw.real(n);
+    for (double& x : v) x *= x;
+    return {{"gradient", Role::input, {n}, draw.real(n)},
+            {"weight", Role::update, {n}, draw.real(n)},
+            {"m", Role::update, {n}, draw.real(n)},
+            {"v", Role::update, {n}, v}};
+  };
+  p.truth = step<double>;
+  p.candidates = {{"ref float", DType::f32, DType::f32, step<float>}};
+  // m is a sum of two products with rounded coefficients: four roundings, and they may cancel; v is the same with one
+  // more and only positive terms. The step m^ / (sqrt(v^) + eps) adds seven to those of m and v, the weight two.
+  p.bounds = [](Call& before, Call& truth, double eps) -> Bounds {
+    const AdamwSettings s;
+    const auto g = before.in<double, 1>("gradient"), w = before.in<double, 1>("weight"),
+               m = before.in<double, 1>("m"), v = truth.in<double, 1>("v");
+    const double t = before.number("step"), lr = before.number("lr");
+    const auto m_gauge = [&](int64_t i) { return s.beta1 * std::abs(m(i)) + (1 - s.beta1) * std::abs(g(i)); };
+    return {{"m", each(m.size(), [&](int64_t i) { return eps * operations(4) * m_gauge(i); })},
+            {"v", each(v.size(), [&](int64_t i) { return eps * operations(5) * v(i); })},
+            {"weight", each(w.size(), [&](int64_t i) {
+               const double m_hat = m_gauge(i) / (1 - std::pow(s.beta1, t));
+               const double v_hat = v(i) / (1 - std::pow(s.beta2, t));
+               const double step = lr * m_hat / (std::sqrt(v_hat) + s.eps);
+               const double decay = lr * before.number("weight_decay") * std::abs(w(i));
+               return eps * (operations(16) * step + operations(5) * decay + operations(1) * std::abs(w(i)));
+             })}};
+  };
+  p.flops = [](const Numbers& s) { return 14 * s.at("n"); };
+  return {p};
+}
+
+}  // namespace dsllm::tests

@@ -1,0 +1,107 @@
+#include "ref/model/rmsnorm.hpp"
+
+#include "tests/judge/bounds.hpp"
+#include "tests/pairs/registry.hpp"
+
+namespace dsllm::tests {
+namespace {
+
+template <class T, class W>
+void forward(Call& c) {
+  ref::rmsnorm_forward<T, W>(c.in<T, 2>("x"), c.in<W, 1>("weight"), c.number("eps"), c.out<T, 2>("y"),
+                             c.out<T, 1>("inv_rms"));
+}
+
+template <class T>
+void backward(Call& c) {
+  ref::rmsnorm_backward<T>(c.in<T, 2>("dy"), c.in<T, 2>("x"), c.in<T, 1>("weight"), c.in<T, 1>("inv_rms"),
+                           c.out<T, 2>("dx"), c.out<T, 1>("dweight"));
+}
+
+// eps = 0.1 is far more than a model uses: large enough to be seen beside mean(x^2) = 1.
+const std::vector<Numbers> cases = {
+    {{"n", 1}, {"d", 1}, {"eps", 1e-6}},  {{"n", 3}, {"d", 64}, {"eps", 1e-6}},
+    {{"n", 7}, {"d", 31}, {"eps", 0.1}},  {{"n", 2}, {"d", 257}, {"eps", 1e-5}},
+    {{"n", 65}, {"d", 5}, {"eps", 1e-6}}, {{"n", 1}, {"d", 4096}, {"eps", 1e-6}},
+    {{"n", 0}, {"d", 8}, {"eps", 1e-6}},  {{"n", 129}, {"d", 16}, {"eps", 0.1}},
+    {{"n", 300}, {"d", 3}, {"eps", 1e-6}}};
+
+}  // namespace
+
+std::vector<Pair> rmsnorm_pairs() {
+  Pair f("rmsnorm_forward", "2.2");
+  f.cases = cases;
+  f.styles = {Style::normal, Style::wide};
+  f.arguments = [](const Numbers& s, Draw& draw) -> std::vector<Argument> {
+    const int64_t n = s.size("n"), d = s.size("d");
+    return {{"x", Role::input, {n, d}, draw.real(n * d)},
+            {"weight", Role::input, {d}, draw.real(d), Kind::stored},
+            {"y", Role::output, {n, d}},
+            {"inv_rms", Role::output, {n}}};
+  };
+  f.truth = forward<double, double>;
+  f.candidates = {{"ref float", DType::f32, DType::f32, forward<float, float>},
+                  {"ref float, bf16 weight", DType::f32, DType::bf16, forward<float, bf16>}};
+  // All terms of the mean are positive, so errors are relative. The root halves the error of the sum, of the division
+  // by d, of eps as a float and of its addition; root and division follow; for y two products.
+  f.bounds = [](Call&, Call& truth, double eps) -> Bounds {
+    const auto y = truth.in<double, 2>("y");
+    const auto inv_rms = truth.in<double, 1>("inv_rms");
+    const double units = sum_of(y.extent[1]) / 2 + operations(1.5) + operations(2);
+    return {{"inv_rms", each(inv_rms.size(), [&](int64_t i) { return eps * units * inv_rms(i); })},
+            {"y",
+             each(y.size(), [&](int64_t i) { return eps * (units + operations(2)) * std::abs(y.data[i]); })}};
+  };
+  f.in_place = {{"y", "x"}};
+  f.flops = [](const Numbers& s) { return 4 * s.at("n") * s.at("d"); };
+
+  Pair b("rmsnorm_backward", "2.2");
+  b.cases = cases;
+  b.styles = {Style::normal, Style::wide};
+  b.arguments = [](const Numbers& s, Draw& draw) -> std::vector<Argument> {
+    const int64_t n = s.size("n"), d = s.size("d");
+    const std::vector<double> x = draw.real(n * d);
+    const std::vector<double> inv_rms = each(n, [&](int64_t t) {
+      double sum = 0;
+      for (int64_t j = t * d; j < (t + 1) * d; ++j)
+        sum += x[static_cast<size_t>(j)] * x[static_cast<size_t>(j)];
+      return 1 / std::sqrt(sum / static_cast<double>(d) + s.at("eps"));
+    });
+    return {{"dy", Role::input, {n, d}, draw.real(n * d)},
+            {"x", Role::input, {n, d}, x},
+            {"weight", Role::input, {d}, draw.real(d)},
+            {"inv_rms", Role::input, {n}, inv_rms},
+            {"dx", Role::output, {n, d}},
+            {"dweight", Role::update, {d}, draw.real(d)}};
+  };
+  b.truth = backward<double>;
+  b.candidates = {{"ref float", DType::f32, DType::f32, backward<float>}};
+  // dx_i = inv (dy_i w_i - x_i inv^2 / d sum_j dy_j w_j x_j): the gauge has the absolute value of each term. Beside the
+  // sum (of products of three, one rounding more) there are at most seven operations in a row.
+  b.bounds = [](Call& before, Call&, double eps) -> Bounds {
+    const auto dy = before.in<double, 2>("dy"), x = before.in<double, 2>("x");
+    const auto w = before.in<double, 1>("weight"), inv = before.in<double, 1>("inv_rms"),
+               dweight = before.in<double, 1>("dweight");
+    const int64_t n = x.extent[0], d = x.extent[1];
+    std::vector<double> dx_bound;
+    for (int64_t t = 0; t < n; ++t) {
+      double sum = 0;
+      for (int64_t j = 0; j < d; ++j) sum += std::abs(dy(t, j) * w(j) * x(t, j));
+      for (int64_t i = 0; i < d; ++i)
+        dx_bound.push_back(
+            eps * (sum_of(d) + operations(8)) * inv(t) *
+            (std::abs(dy(t, i) * w(i)) + std::abs(x(t, i)) * inv(t) * inv(t) / static_cast<double>(d) * sum));
+    }
+    return {{"dx", dx_bound}, {"dweight", each(d, [&](int64_t i) {
+                                 double gauge = std::abs(dweight(i));
+                                 for (int64_t t = 0; t < n; ++t)
+                                   gauge += std::abs(dy(t, i) * x(t, i) * inv(t));
+                                 return eps * (sum_of(n + 1) + operations(1)) * gauge;
+                               })}};
+  };
+  b.in_place = {{"dx", "dy"}};
+  b.flops = [](const Numbers& s) { return 11 * s.at("n") * s.at("d"); };
+  return {f, b};
+}
+
+}  // namespace dsllm::tests
