@@ -17,8 +17,8 @@ int64_t grain(int64_t extent) {
 template <class A, class B, class C>
 void product(const A& a, const B& b, C& c, Write write) {
   const auto piece = [&](auto&& a_part, auto&& b_part, auto&& c_part) {
-    if (write == Write::overwrite) c_part.noalias() = a_part * b_part;
-    if (write == Write::accumulate) c_part.noalias() += a_part * b_part;
+    if (write == Write::overwrite) c_part.setZero();
+    c_part.noalias() += a_part * b_part;
   };
   if (c.rows() >= c.cols())
     parallel_pieces(c.rows(), grain(c.rows()), [&](int64_t begin, int64_t end) {
