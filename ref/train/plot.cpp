@@ -80,7 +80,8 @@ std::string plot(const std::vector<PlotSeries>& series, const PlotOptions& optio
   for (int row = 0; row < options.height; ++row) {
     // A number at the top, at the bottom and at every fourth row between.
     const double value = y.high - (y.high - y.low) * row / (options.height - 1);
-    const bool numbered = row == options.height - 1 || (row % 4 == 0 && options.height - 1 - row >= 3);
+    const int below = options.height - 1 - row;
+    const bool numbered = row == 0 || below == 0 || (row % 4 == 0 && below >= 3);
     std::string& cells = rows[static_cast<size_t>(row)];
     cells.erase(cells.find_last_not_of(' ') + 1);
     text += fmt::format("{:>9} |{}\n", numbered ? fmt::format("{:.4g}", value) : "", cells);
