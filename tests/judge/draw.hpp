@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <random>
 #include <vector>
 
 namespace dsllm::tests {
@@ -16,7 +15,7 @@ enum class Style {
 
 class Draw {
  public:
-  Draw(uint64_t seed, Style style) : bits_(seed), style_(style) {}
+  Draw(uint64_t seed, Style style) : state_(seed), style_(style) {}
 
   Style style() const { return style_; }
 
@@ -33,9 +32,9 @@ class Draw {
     return x;
   }
   int64_t integer(int64_t low, int64_t high) {
-    return low + static_cast<int64_t>(bits_() % static_cast<uint64_t>(high - low + 1));
+    return low + static_cast<int64_t>(bits() % static_cast<uint64_t>(high - low + 1));
   }
-  double uniform() { return (static_cast<double>(bits_() >> 11) + 0.5) * 0x1p-53; }
+  double uniform() { return (static_cast<double>(bits() >> 11) + 0.5) * 0x1p-53; }
   // Box and Muller, whatever the style.
   double normal() { return std::sqrt(-2 * std::log(uniform())) * std::cos(2 * M_PI * uniform()); }
 
@@ -46,7 +45,15 @@ class Draw {
     return style_ == Style::wide ? std::ldexp(x, static_cast<int>(integer(-12, 12))) : x;
   }
 
-  std::mt19937_64 bits_;
+  // SplitMix64 (Steele, Lea and Flood 2014).
+  uint64_t bits() {
+    uint64_t z = state_ += 0x9e3779b97f4a7c15;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+  }
+
+  uint64_t state_;
   Style style_;
 };
 

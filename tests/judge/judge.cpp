@@ -70,9 +70,10 @@ Bounds allowed(const Pair& pair, const Candidate& candidate, Style style, Call& 
     const DType dtype = inputs.array(name).dtype();
     // A result of wider arithmetic is rounded once more, when it is stored.
     const double store = eps_of(dtype) > eps_of(candidate.real) ? eps_of(dtype) / 2 : 0;
-    for (size_t i = 0; i < bound.size(); ++i)
+    for (size_t i = 0; i < bound.size(); ++i) {
       bound[i] +=
           store * (std::abs(truth.array(name).get(static_cast<int64_t>(i))) + bound[i]) + underflow_of(dtype);
+    }
   }
   return bounds;
 }

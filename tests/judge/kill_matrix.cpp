@@ -12,8 +12,7 @@ using namespace dsllm;
 using namespace dsllm::tests;
 
 TEST_CASE("kill matrix: what memory and precision can suffer is rejected in every pair") {
-  fmt::print("{:34}", "killed, of all pairs");
-  fmt::print("\n");
+  fmt::print("{:34} killed, of all pairs\n", "in the memory of any operation");
   for (const Mutation& mutation : mutations()) {
     int killed = 0;
     for (const Pair& pair : all_pairs()) {
