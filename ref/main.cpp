@@ -2,16 +2,130 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
 #include <iostream>
 
 #include "ref/core/error.hpp"
+#include "ref/core/json.hpp"
 #include "ref/core/parallel.hpp"
 #include "ref/eval/commands.hpp"
 #include "ref/model/commands.hpp"
+#include "ref/model/eigen_engine.hpp"
+#include "ref/model/gemm_peak.hpp"
+#include "ref/tokenizer/commands.hpp"
+#include "ref/train/commands.hpp"
 
 using namespace dsllm;
 
 namespace {
+
+void add_tokenizer(CLI::App& app) {
+  auto* tokenizer = app.add_subcommand("tokenizer", "Train a byte-level BPE tokenizer, encode, decode");
+  tokenizer->require_subcommand(1);
+
+  auto* train = tokenizer->add_subcommand("train", "Learn a vocabulary from text files");
+  auto t = std::make_shared<ref::TokenizerTrainCommand>();
+  train->add_option("--input", t->inputs, "text files, UTF-8")->required();
+  train->add_option("--vocab-size", t->vocab_size, "ids to end up with, special tokens among them")
+      ->required();
+  train->add_option("--special", t->special, "special tokens, which get the first ids");
+  train->add_option("--min-frequency", t->min_frequency, "do not merge pairs that are rarer")
+      ->capture_default_str();
+  train->add_flag("--all-bytes", t->all_bytes, "begin with all 256 bytes, not only those that occur");
+  train->add_flag("--greater-bytes", t->greater_bytes,
+                  "break ties by the greater pair of bytes, as some courses do");
+  train->add_option("--out", t->out, "the tokenizer.json to write")->required();
+  train->footer("example: dsllm-ref tokenizer train --input book.txt --vocab-size 4096 --out tokenizer.json");
+  train->callback([t] { ref::tokenizer_train(*t, std::cerr); });
+
+  auto* encode = tokenizer->add_subcommand("encode", "Text to ids");
+  auto e = std::make_shared<ref::TokenizerEncodeCommand>();
+  auto input = std::make_shared<std::string>();
+  encode->add_option("--tokenizer", e->tokenizer, "a tokenizer.json")->required();
+  encode->add_option("--input", *input, "text file; without it, standard input");
+  encode->add_flag("--jsonl", e->jsonl, "a JSON string a line in, an array of ids a line out");
+  encode->add_flag("--bos", e->bos, "put the beginning-of-sentence id in front of every text");
+  encode->add_flag("--parse-special", e->parse_special,
+                   "read the spelling of special tokens as those tokens");
+  encode->add_flag("--replace-invalid", e->replace_invalid,
+                   "U+FFFD for what is not UTF-8, in place of an error");
+  encode->add_flag("--drop-unknown", e->drop_unknown, "leave out bytes that the vocabulary lacks");
+  encode->footer("example: echo 'In the beginning' | dsllm-ref tokenizer encode --tokenizer tokenizer.json");
+  encode->callback([e, input] {
+    if (input->empty()) return ref::tokenizer_encode(*e, std::cin, std::cout);
+    std::ifstream file(*input, std::ios::binary);
+    if (!file) throw FileError(*input, "", "a readable file", std::strerror(errno));
+    ref::tokenizer_encode(*e, file, std::cout);
+  });
+
+  auto* decode = tokenizer->add_subcommand("decode", "Ids on standard input to text");
+  auto d = std::make_shared<ref::TokenizerDecodeCommand>();
+  decode->add_option("--tokenizer", d->tokenizer, "a tokenizer.json")->required();
+  decode->add_flag("--jsonl", d->jsonl, "an array of ids a line in, a JSON string a line out");
+  decode->add_flag("--repair", d->repair, "added tokens as the characters they matched, not as bytes");
+  decode->add_flag("--skip-special", d->skip_special, "leave special tokens out");
+  decode->footer(
+      "example: echo '37 100014 71 6245' | dsllm-ref tokenizer decode --tokenizer tokenizer.json --repair");
+  decode->callback([d] { ref::tokenizer_decode(*d, std::cin, std::cout); });
+}
+
+void add_data(CLI::App& app) {
+  auto* data = app.add_subcommand("data", "Prepare training data");
+  data->require_subcommand(1);
+  auto* pack = data->add_subcommand("pack", "Text files to packed token ids, a part of them held out");
+  auto o = std::make_shared<DataPackCommand>();
+  pack->add_option("--tokenizer", o->tokenizer, "a tokenizer.json with tokens for begin and end of text")
+      ->required();
+  pack->add_option("--input", o->inputs, "text files, UTF-8")->required();
+  pack->add_option("--separator", o->separator,
+                   "a line that ends a document; without it a file is one document");
+  pack->add_option("--heldout", o->heldout, "share of the text to hold out")->capture_default_str();
+  pack->add_option("--block-bytes", o->block_bytes, "long documents are cut to hold parts out")
+      ->capture_default_str();
+  pack->add_option("--seed", o->seed, "of the choice of what is held out")->capture_default_str();
+  pack->add_flag("--repair", o->repair, "U+FFFD for what is not UTF-8, in place of an error");
+  pack->add_option("--out", o->out, "folder to write")->required();
+  pack->footer("example: dsllm-ref data pack --tokenizer tokenizer.json --input book.txt --out data");
+  pack->callback([o] { data_pack(*o, std::cerr, true); });
+}
+
+// The Eigen transformer behind the trainer.
+PretrainBackend eigen_backend() {
+  PretrainBackend backend;
+  backend.make_engine = [](const ModelConfig& config, int64_t batch, int64_t seq) {
+    return std::make_unique<ref::EigenEngine>(config, batch, seq);
+  };
+  backend.model_files = [](const ModelConfig& config) {
+    return std::map<std::string, std::string>{
+        {"config.json", config_to_hugging_face(config, DType::f32).dump(2) + "\n"}};
+  };
+  backend.save_model = [](const TrainEngine& engine, const std::string& folder) {
+    save_hugging_face(folder, engine.config(), DType::f32, [&](const ParameterInfo& p, View<float, 1> host) {
+      engine.copy_out(StatePart::weights, p, host);
+    });
+  };
+  return backend;
+}
+
+void add_pretrain(CLI::App& app) {
+  auto* command = app.add_subcommand("pretrain", "Train a model; Ctrl-C saves a checkpoint");
+  auto o = std::make_shared<PretrainCommand>();
+  command->add_option("--config", o->config, R"(file with {"model": {...}, "train": {...}})");
+  command->add_option("--data", o->data, "folder that `data pack` wrote")->required();
+  command->add_option("--out", o->out, "folder of the run: log.csv, checkpoints, model")->required();
+  command->add_flag("--resume", o->resume, "go on from the newest whole checkpoint of the run");
+  command->add_option("--from", o->from,
+                      "begin at this checkpoint of another run, taken before its rate fell");
+  command->add_option("--tokens", o->tokens, "another budget than the config's");
+  command->footer("example: dsllm-ref pretrain --config demo.json --data data --out runs/mine");
+  command->callback([o] {
+    PretrainBackend backend = eigen_backend();
+    backend.peak_flops = ref::measure_gemm_peak();
+    pretrain(*o, backend, std::cerr, true);
+  });
+}
 
 void add_params(CLI::App& app) {
   auto* command = app.add_subcommand("params", "Print the number of parameters, part by part");
@@ -63,7 +177,10 @@ int main(int argc, char** argv) {
   app.fallthrough();  // --threads may stand behind the command too
   app.parse_complete_callback([&] { set_threads(threads); });
   app.footer("Every command has --help with an example: dsllm-ref pretrain --help");
+  add_tokenizer(app);
+  add_data(app);
   add_params(app);
+  add_pretrain(app);
   add_logits(app);
   add_generate(app);
   try {

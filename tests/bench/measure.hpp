@@ -23,30 +23,6 @@ double seconds(F&& f) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// FLOP/s of Eigen's own 1024 x 1024 float product, one on each thread at the same time.
-class GemmPeak {
- public:
-  GemmPeak() {
-    for (int i = 0; i < threads(); ++i) {
-      a_.push_back(Eigen::MatrixXf::Random(n, n));
-      b_.push_back(Eigen::MatrixXf::Random(n, n));
-      c_.push_back(Eigen::MatrixXf::Zero(n, n));
-    }
-  }
-  double measure(int products = 4) {
-    const double time = seconds([&] {
-      parallel_for(threads(), [&](int64_t i) {
-        for (int p = 0; p < products; ++p) c_[i].noalias() = a_[i] * b_[i];
-      });
-    });
-    return 2.0 * n * n * n * products * threads() / time;
-  }
-
- private:
-  static constexpr int n = 1024;
-  std::vector<Eigen::MatrixXf> a_, b_, c_;
-};
-
 // Bytes/s of reading an array far larger than the caches with all threads.
 class ReadBandwidth {
  public:

@@ -9,6 +9,7 @@
 
 #include "ref/core/random.hpp"
 #include "ref/model/eigen_engine.hpp"
+#include "ref/model/gemm_peak.hpp"
 #include "tests/bench/measure.hpp"
 
 using namespace dsllm;
@@ -49,18 +50,17 @@ void training_step(benchmark::State& state) {
   const Tensor<int32_t, 2> tokens = some_tokens(batch, seq, c.vocab_size);
   EigenEngine engine(c, batch, seq);
   engine.initialize(1);
-  GemmPeak peak;
   double ratio_sum = 0, lowest = 1e9, highest = 0;
   int64_t step = 0;
   for (auto _ : state) {
-    const double before = peak.measure();
+    const double before = measure_gemm_peak();
     const double time = seconds([&] {
       engine.zero_gradients();
       engine.accumulate_gradients(tokens, tokens, 1.0 / static_cast<double>(batch * seq));
       engine.clip_gradients(1.0);
       engine.adamw_step({}, 1e-3, ++step);
     });
-    const double gemm = (before + peak.measure()) / 2;
+    const double gemm = (before + measure_gemm_peak()) / 2;
     const double ratio = step_flops(c, batch, seq) / time / gemm;
     state.SetIterationTime(time);
     ratio_sum += ratio;
