@@ -5,6 +5,7 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "ref/core/error.hpp"
 
@@ -12,15 +13,17 @@ namespace dsllm::ref {
 namespace {
 
 constexpr int32_t no_rank = std::numeric_limits<int32_t>::max();
-
-// Up to this many symbols a plain search for the smallest rank is faster than a heap.
-constexpr size_t short_limit = 64;
 constexpr uint32_t no_key = std::numeric_limits<uint32_t>::max();
+
+// Up to this many bytes, one bit of a word each, a search for the smallest rank is faster than a heap.
+constexpr size_t scan_limit = 64;
 
 }  // namespace
 
 Bpe::Bpe(const std::array<int32_t, 256>& byte_ids, const std::vector<Merge>& merges)
     : byte_ids_(byte_ids), byte_rank_(256 * 256, no_rank) {
+  if (merges.size() >= size_t{1} << 26)  // a rank and a position share 32 bits in merge_by_scan
+    throw ValueError("Bpe", "fewer than 2^26 merges", std::to_string(merges.size()));
   result_.reserve(merges.size());
   for (const Merge& merge : merges) {
     rank_[{merge.left, merge.right}] = static_cast<int32_t>(result_.size());
@@ -42,32 +45,79 @@ bool Bpe::has_all_bytes(std::string_view pretoken) const {
 }
 
 void Bpe::encode(std::string_view pretoken, Scratch& scratch, std::vector<int32_t>& out) const {
-  if (pretoken.size() > std::numeric_limits<uint32_t>::max())  // positions have 32 bits
-    throw ValueError("Bpe::encode", "a pre-token below 4 GiB", std::to_string(pretoken.size()) + " bytes");
-  scratch.ids.clear();
-  scratch.ranks.clear();
-  uint8_t previous = 0;
-  for (const char c : pretoken) {
-    const uint8_t b = static_cast<uint8_t>(c);
-    if (byte_ids_[b] < 0) continue;
-    if (!scratch.ids.empty()) scratch.ranks.push_back(byte_rank_[previous * size_t{256} + b]);
-    scratch.ids.push_back(byte_ids_[b]);
-    previous = b;
+  if (!has_all_bytes(pretoken)) {
+    std::string known;
+    std::copy_if(pretoken.begin(), pretoken.end(), std::back_inserter(known),
+                 [this](char b) { return byte_id(static_cast<uint8_t>(b)) >= 0; });
+    return encode(known, scratch, out);
   }
-  scratch.ranks.push_back(no_rank);  // the last symbol has no right neighbor
-  if (scratch.ids.size() <= short_limit && result_.size() < (size_t{1} << 26)) {
-    merge_short(scratch, out);
+  if (pretoken.size() > scan_limit) return encode_long(pretoken, scratch, out);
+  merge(pretoken, scratch, scratch.window);
+  for (const Piece& piece : scratch.window) out.push_back(piece.id);
+}
+
+// A long run is encoded through a window, since what happens far away rarely matters. Exact by this property: tokens
+// t1 t2 ... tn are the encoding of their bytes if and only if every two neighbors ti ti+1 are the encoding of theirs.
+// (The merges of the whole, looked at between the ends of ti ti+1 only, are those of the pair alone as long as none
+// crosses a border of tokens; the first that would cross the one between ti and ti+1 would be the pair's next one, too.)
+// So a window's tokens and those of a window that begins at one of its borders can be joined there if the two tokens
+// beside the border are the encoding of their bytes. If no border is found that way, the window doubles.
+void Bpe::encode_long(std::string_view bytes, Scratch& scratch, std::vector<int32_t>& out) const {
+  std::vector<Piece>&window = scratch.window, &following = scratch.following, &joint = scratch.joint;
+  size_t begin = 0, width = scan_limit;
+  merge(bytes.substr(begin, width), scratch, window);
+  while (begin + width < bytes.size()) {
+    // The last borders in the window's first three quarters, down to a quarter.
+    size_t last = 0, border = begin;
+    while (last < window.size() && border + window[last].size <= begin + width / 4 * 3)
+      border += window[last++].size;
+    bool joined = false;
+    for (int tries = 0; tries < 4 && last > 0 && border >= begin + width / 4; ++tries) {
+      const size_t left = window[last - 1].size;
+      merge(bytes.substr(border, width), scratch, following);
+      merge(bytes.substr(border - left, left + following[0].size), scratch, joint);
+      joined = joint.size() == 2 && joint[0].size == left;
+      if (joined) break;
+      border -= window[--last].size;
+    }
+    if (joined) {
+      for (size_t i = 0; i < last; ++i) out.push_back(window[i].id);
+      begin = border;
+      std::swap(window, following);
+    } else {
+      width *= 2;
+      merge(bytes.substr(begin, width), scratch, window);
+    }
+  }
+  for (const Piece& piece : window) out.push_back(piece.id);
+}
+
+// The definition: replaces out by the encoding of bytes, all of which the vocabulary has.
+void Bpe::merge(std::string_view bytes, Scratch& scratch, std::vector<Piece>& out) const {
+  if (bytes.size() > std::numeric_limits<uint32_t>::max())  // positions have 32 bits
+    throw ValueError("Bpe::encode", "a window below 4 GiB", std::to_string(bytes.size()) + " bytes");
+  // The rank of symbol i belongs to the pair (i, i + 1).
+  scratch.ids.resize(bytes.size());
+  scratch.ranks.assign(bytes.size(), no_rank);
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    const uint8_t b = static_cast<uint8_t>(bytes[i]);
+    scratch.ids[i] = byte_ids_[b];
+    if (i > 0) scratch.ranks[i - 1] = byte_rank_[static_cast<uint8_t>(bytes[i - 1]) * size_t{256} + b];
+  }
+  out.clear();
+  if (bytes.size() <= scan_limit) {
+    merge_by_scan(bytes, scratch, out);
   } else {
-    merge_long(scratch, out);
+    merge_by_heap(bytes, scratch, out);
   }
 }
 
-// The symbols stay where their first byte stood; bit i of `alive` says that one begins at i. keys[i] is the rank of the
-// pair of that symbol and the next, with the position in the low 6 bits, so that the smallest key is the merge to make.
-void Bpe::merge_short(Scratch& scratch, std::vector<int32_t>& out) const {
-  const uint32_t n = static_cast<uint32_t>(scratch.ids.size());
+// Symbols stay where their first byte stood; bit i of `alive` says that one begins at i. keys[i] is a pair's rank with
+// its position in the low 6 bits, so that the smallest key is the merge to make.
+void Bpe::merge_by_scan(std::string_view bytes, Scratch& scratch, std::vector<Piece>& out) const {
+  const uint32_t n = static_cast<uint32_t>(bytes.size());
   int32_t* ids = scratch.ids.data();
-  scratch.keys.assign(short_limit, no_key);
+  scratch.keys.assign(scan_limit, no_key);
   uint32_t* keys = scratch.keys.data();
   const auto key = [](int32_t rank, uint32_t at) {
     return rank == no_rank ? no_key : static_cast<uint32_t>(rank) << 6 | at;
@@ -90,17 +140,20 @@ void Bpe::merge_short(Scratch& scratch, std::vector<int32_t>& out) const {
     if (const uint64_t before = alive & (here - 1))
       update(63 - static_cast<uint32_t>(std::countl_zero(before)), at);
   }
-  for (; alive != 0; alive &= alive - 1) out.push_back(ids[std::countr_zero(alive)]);
+  while (alive != 0) {
+    const uint32_t at = static_cast<uint32_t>(std::countr_zero(alive));
+    alive &= alive - 1;
+    const uint32_t end = alive != 0 ? static_cast<uint32_t>(std::countr_zero(alive)) : n;
+    out.push_back({ids[at], end - at});
+  }
 }
 
 // The symbols as a linked list, the pairs in a heap of (rank, position). An entry whose pair has changed since is
 // known by its rank.
-void Bpe::merge_long(Scratch& scratch, std::vector<int32_t>& out) const {
-  const uint32_t n = static_cast<uint32_t>(scratch.ids.size());
-  std::vector<int32_t>& ids = scratch.ids;
-  std::vector<int32_t>& ranks = scratch.ranks;
-  std::vector<uint32_t>& previous = scratch.previous;
-  std::vector<uint32_t>& next = scratch.next;
+void Bpe::merge_by_heap(std::string_view bytes, Scratch& scratch, std::vector<Piece>& out) const {
+  const uint32_t n = static_cast<uint32_t>(bytes.size());
+  std::vector<int32_t>&ids = scratch.ids, &ranks = scratch.ranks;
+  std::vector<uint32_t>&previous = scratch.previous, &next = scratch.next;
   std::vector<uint64_t>& heap = scratch.heap;
   previous.resize(n);
   next.resize(n);
@@ -133,7 +186,7 @@ void Bpe::merge_long(Scratch& scratch, std::vector<int32_t>& out) const {
     update(at);
     if (at > 0) update(previous[at]);
   }
-  for (uint32_t i = 0; i < n; i = next[i]) out.push_back(ids[i]);
+  for (uint32_t i = 0; i < n; i = next[i]) out.push_back({ids[i], next[i] - i});
 }
 
 }  // namespace dsllm::ref

@@ -21,15 +21,23 @@ class Bpe {
   // byte_ids[b]: the id of byte b, or -1 if the vocabulary has none. No pair may stand in merges twice.
   Bpe(const std::array<int32_t, 256>& byte_ids, const std::vector<Merge>& merges);
 
+  // A token, and how many bytes it covers.
+  struct Piece {
+    int32_t id;
+    uint32_t size;
+  };
+
   // Memory that encode() uses again from call to call.
   struct Scratch {
     std::vector<int32_t> ids, ranks;
     std::vector<uint32_t> keys, previous, next;
     std::vector<uint64_t> heap;
+    std::vector<Piece> window, following, joint;
   };
 
   // Appends the ids of the pre-token. Bytes that the vocabulary lacks are left out, and their neighbors are then
-  // neighbors, as in the `tokenizers` library; has_all_bytes() tells. O(n log n) for n bytes.
+  // neighbors, as in the `tokenizers` library; has_all_bytes() tells. Time O(n log n) for n bytes whatever they are, in
+  // text O(n); memory O(longest window that encode_long() needs).
   void encode(std::string_view pretoken, Scratch& scratch, std::vector<int32_t>& out) const;
 
   bool has_all_bytes(std::string_view pretoken) const;
@@ -37,8 +45,10 @@ class Bpe {
 
  private:
   int32_t rank_of(int32_t left, int32_t right) const;
-  void merge_short(Scratch& scratch, std::vector<int32_t>& out) const;
-  void merge_long(Scratch& scratch, std::vector<int32_t>& out) const;
+  void encode_long(std::string_view bytes, Scratch& scratch, std::vector<int32_t>& out) const;
+  void merge(std::string_view bytes, Scratch& scratch, std::vector<Piece>& out) const;
+  void merge_by_scan(std::string_view bytes, Scratch& scratch, std::vector<Piece>& out) const;
+  void merge_by_heap(std::string_view bytes, Scratch& scratch, std::vector<Piece>& out) const;
 
   std::array<int32_t, 256> byte_ids_;
   std::vector<int32_t> result_;     // [rank]

@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <filesystem>
 #include <istream>
-#include <iterator>
 #include <ostream>
+#include <span>
+#include <utility>
 
 #include "ref/core/error.hpp"
 #include "ref/core/file.hpp"
@@ -187,19 +190,22 @@ void tokenizer_decode(const TokenizerDecodeCommand& command, std::istream& in, s
         throw FileError(place, "", "a JSON array of ids",
                         line.size() <= 80 ? line : line.substr(0, 77) + "...");
       for (const Json& id : json) ids.push_back(id.get<int32_t>());
-      out << Json(tokenizer.decode(ids, options)).dump() << '\n';
+      try {
+        out << Json(tokenizer.decode(ids, options)).dump() << '\n';
+      } catch (const ValueError& e) {
+        throw FileError(place, "", "ids of the vocabulary", e.what());
+      }
     });
     return check_written(out);
   }
   StreamDecoder decoder(tokenizer, options);
-  int32_t id;
-  while (in >> id) out << decoder.push(id);
-  if (!in.eof()) {
-    in.clear();
-    std::string word;
-    in >> word;
-    throw FileError("input", "", "ids with white space between them",
-                    fmt::format("'{}'", word.substr(0, 40)));
+  for (std::string word; in >> word;) {
+    int32_t id = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), id);
+    if (error != std::errc() || end != word.data() + word.size())
+      throw FileError("input", "", "ids with white space between them",
+                      fmt::format("'{}'", word.substr(0, 40)));
+    out << decoder.push(id);
   }
   out << decoder.finish();
   check_written(out);

@@ -11,8 +11,8 @@
 namespace dsllm::ref {
 
 struct TokenizerTrainCommand {
-  std::vector<std::string> inputs;  // text files
-  std::string out;                  // the tokenizer.json to write
+  std::vector<std::string> inputs = {};  // text files
+  std::string out = {};                  // the tokenizer.json to write
   int64_t vocab_size = 0;
   int64_t min_frequency = 0;
   std::vector<std::string> special = {};
@@ -23,7 +23,7 @@ struct TokenizerTrainCommand {
 void tokenizer_train(const TokenizerTrainCommand& command, std::ostream& log);
 
 struct TokenizerEncodeCommand {
-  std::string tokenizer;  // a tokenizer.json
+  std::string tokenizer = {};  // a tokenizer.json
   bool jsonl = false;
   bool bos = false;              // in front of the text, or of every line's text
   bool parse_special = false;    // see EncodeOptions
@@ -35,7 +35,7 @@ struct TokenizerEncodeCommand {
 void tokenizer_encode(const TokenizerEncodeCommand& command, std::istream& in, std::ostream& out);
 
 struct TokenizerDecodeCommand {
-  std::string tokenizer;
+  std::string tokenizer = {};
   bool jsonl = false;
   bool repair = false;        // see DecodeOptions
   bool skip_special = false;  // see DecodeOptions

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <random>
 #include <thread>
 
 #include "ref/core/error.hpp"
@@ -68,11 +69,11 @@ TEST_CASE("bpe: the merge that was learned first comes first, leftmost among equ
 }
 
 TEST_CASE("bpe: short and long pre-tokens of letters are merged as the definition says") {
-  // Both paths: a heap takes over above 64 symbols.
+  // All paths: above 64 bytes the text is seen through a window.
   const Vocabulary& v = test::small().vocabulary();
   const std::string letters = "takerinoselumdoringthequ";
   uint64_t state = 7;
-  for (size_t n = 1; n < 200; ++n) {
+  for (size_t n = 1; n < 300; ++n) {
     std::string text;
     Ids bytes;
     while (text.size() < n) {
@@ -85,6 +86,42 @@ TEST_CASE("bpe: short and long pre-tokens of letters are merged as the definitio
     REQUIRE(bytes.size() == n);
     REQUIRE(test::small().encode(text) == by_definition(v, bytes));
   }
+}
+
+TEST_CASE("bpe: so they are with merges in any order, over runs of few letters") {
+  // Where windows are hardest to join: tokens depend on what is far to the left or right.
+  std::mt19937_64 random(2401);
+  int longer_than_a_window = 0;
+  for (int round = 0; round < 300; ++round) {
+    Vocabulary v = tiny({}, {});
+    const size_t tokens = 5 + random() % 40;
+    const auto pick = [&] {  // half of them recent, so that tokens grow long
+      const size_t n = v.tokens.size();
+      return static_cast<int32_t>(random() % 2 ? random() % n : n - 1 - random() % 3);
+    };
+    while (v.tokens.size() < tokens) {
+      const int32_t left = pick(), right = pick();
+      const std::string result = v.tokens[static_cast<size_t>(left)] + v.tokens[static_cast<size_t>(right)];
+      if (std::find(v.tokens.begin(), v.tokens.end(), result) != v.tokens.end() || result.size() > 200)
+        continue;
+      v.merges.push_back({left, right, static_cast<int32_t>(v.tokens.size())});
+      v.tokens.push_back(result);
+      longer_than_a_window += result.size() > 64;
+    }
+    if (round % 2 == 1) std::shuffle(v.merges.begin(), v.merges.end(), random);
+    const Tokenizer tokenizer(v);
+    const size_t letters = 1 + random() % 3, period = 1 + random() % 9;
+    std::string text;
+    Ids bytes;
+    for (size_t n = 60 + random() % 600; text.size() < n;) {
+      const bool repeat = text.size() >= period && random() % 50 != 0;
+      text += repeat ? text[text.size() - period] : static_cast<char>('a' + random() % letters);
+      bytes.push_back(text.back() - 'a');
+    }
+    CAPTURE(text);
+    REQUIRE(tokenizer.encode(text) == by_definition(v, bytes));
+  }
+  CHECK(longer_than_a_window > 50);
 }
 
 TEST_CASE("tokenizer: decode(encode(x)) is x for valid UTF-8, NUL bytes included") {
