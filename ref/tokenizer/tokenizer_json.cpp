@@ -80,17 +80,17 @@ void read_tokens(const Place& vocab, Vocabulary& out, Ids& ids) {
   out.tokens.resize(n);
   std::vector<bool> taken(n);
   ids.reserve(n);
-  for (const auto& [token, value] : vocab.value().items()) {
-    const auto fail = [&](const std::string& expected, const std::string& got) {
-      vocab[token].fail(expected, got);
-    };
+  for (auto field = vocab.value().begin(); field != vocab.value().end(); ++field) {
+    const SortedJson& value = field.value();
     if (!value.is_number_unsigned() || value.get<uint64_t>() >= n)
-      fail(fmt::format("an id in [0, {}), so that {} tokens leave no gap", n, n), value.dump());
+      vocab[field.key()].fail(fmt::format("an id in [0, {}), so that {} tokens leave no gap", n, n),
+                              value.dump());
     const size_t id = value.get<size_t>();
-    if (taken[id]) fail("an id of its own", fmt::format("{}, which '{}' has", id, out.tokens[id]));
+    if (taken[id])
+      vocab[field.key()].fail("an id of its own", fmt::format("{}, which '{}' has", id, out.tokens[id]));
     taken[id] = true;
-    out.tokens[id] = token;
-    ids.emplace(token, static_cast<int32_t>(id));
+    out.tokens[id] = field.key();
+    ids.emplace(field.key(), static_cast<int32_t>(id));
   }
 }
 
