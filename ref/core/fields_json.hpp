@@ -67,7 +67,9 @@ void read_fields(const Json& json, Config& config, const std::string& path) {
   if (found == json.size()) return;
   for (const auto& [key, value] : json.items()) {
     bool is_known = false;
-    visit_fields(config, [&](const Field& field, auto&) { is_known = is_known || key == field.name; });
+    // A name of its own: clang 14 lets no lambda capture a part of a structured binding.
+    visit_fields(config,
+                 [&, &name = key](const Field& field, auto&) { is_known = is_known || name == field.name; });
     if (!is_known)
       throw ConfigError(fmt::format("{}: field '{}'", path, key), "one of " + known, "an unknown field");
   }
