@@ -4,10 +4,11 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <set>
 
-#include "ref/core/parallel.hpp"
+#include "ref/core/npy.hpp"
 #include "ref/core/safetensors_writer.hpp"
 #include "tests/temporary_folder.hpp"
 
@@ -107,9 +108,10 @@ TEST_CASE("safetensors: a file cut off anywhere is an error") {
   CHECK_NOTHROW(parse_safetensors(std::as_bytes(std::span(whole)), cut));
 }
 
-TEST_CASE("safetensors: what is written is read back, in every type") {
-  const TemporaryFolder folder;
-  const std::string path = folder / "all.safetensors";
+namespace {
+
+// A tensor [2, 3] of every type by the name of the type, an empty one, a scalar, and a name that needs escapes.
+std::vector<TensorSpec> every_type() {
   std::vector<TensorSpec> specs;
   for (const DTypeInfo& d : dtypes) specs.push_back({std::string(d.name), d.dtype, {2, 3}});
   std::stable_sort(specs.begin(), specs.end(), [](const TensorSpec& a, const TensorSpec& b) {
@@ -118,32 +120,50 @@ TEST_CASE("safetensors: what is written is read back, in every type") {
   specs.push_back({"no rows", DType::boolean, {0, 7}});
   specs.push_back({"scalar", DType::u8, {}});
   specs.push_back({"Ünï \"code\"\n", DType::u8, {1}});
-  {
-    SafetensorsWriter writer(path, specs, {{"format", "pt"}, {"step", "12"}});
-    for (const TensorSpec& t : specs) {
-      const int64_t n = *byte_count(t.dtype, t.shape);
-      std::vector<uint8_t> bytes(static_cast<size_t>(n));
-      for (size_t i = 0; i < bytes.size(); ++i)
-        bytes[i] = static_cast<uint8_t>(t.dtype == DType::boolean ? i % 2 : i * 37 + t.name.size());
-      // in two pieces
-      writer.write_bytes(t.name, t.dtype, bytes.data(), n / 2);
-      writer.write_bytes(t.name, t.dtype, bytes.data() + n / 2, n - n / 2);
-    }
-    writer.commit();
+  return specs;
+}
+
+// Byte i of a tensor in these files.
+size_t pattern(const TensorSpec& t, size_t i) {
+  return t.dtype == DType::boolean ? i % 2 : (i * 37 + t.name.size()) % 256;
+}
+
+void write_every_type(const std::string& path) {
+  SafetensorsWriter writer(path, every_type(), {{"format", "pt"}, {"step", "12"}});
+  for (const TensorSpec& t : every_type()) {
+    const int64_t n = *byte_count(t.dtype, t.shape);
+    std::vector<uint8_t> bytes(static_cast<size_t>(n));
+    for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(pattern(t, i));
+    // in two pieces
+    writer.write_bytes(t.name, t.dtype, bytes.data(), n / 2);
+    writer.write_bytes(t.name, t.dtype, bytes.data() + n / 2, n - n / 2);
   }
+  writer.commit();
+}
+
+void check_every_type(const std::string& path) {
   const SafetensorsFile file(path);
   CHECK(file.metadata() == std::map<std::string, std::string>{{"format", "pt"}, {"step", "12"}});
-  REQUIRE(file.tensors().size() == specs.size());
-  for (const TensorSpec& t : specs) {
+  REQUIRE(file.tensors().size() == every_type().size());
+  for (const TensorSpec& t : every_type()) {
     CAPTURE(t.name);
     const TensorInfo& info = file.info(t.name);
     CHECK(info.dtype == t.dtype);
     CHECK(info.shape == t.shape);
     REQUIRE(static_cast<int64_t>(info.bytes.size()) == *byte_count(t.dtype, t.shape));
     for (size_t i = 0; i < info.bytes.size(); ++i)
-      REQUIRE(std::to_integer<size_t>(info.bytes[i]) ==
-              (t.dtype == DType::boolean ? i % 2 : (i * 37 + t.name.size()) % 256));
+      REQUIRE(std::to_integer<size_t>(info.bytes[i]) == pattern(t, i));
   }
+}
+
+}  // namespace
+
+TEST_CASE("safetensors: what is written is read back, in every type") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "all.safetensors";
+  write_every_type(path);
+  check_every_type(path);
+  const SafetensorsFile file(path);
   CHECK(file.view<int32_t, 2>("I32").extent[1] == 3);
   CHECK(file.view<bool, 2>("BOOL")(0, 1));
   CHECK(file.view<uint8_t, 1>("scalar").size() == 1);
@@ -359,6 +379,24 @@ TEST_CASE("safetensors: a model in one file or in shards reads the same; one for
   write_five(folder.path, 44);
   CHECK_FALSE(fs::exists(folder / "model.safetensors.index.json"));
   check_five(folder.path);
+}
+
+TEST_CASE("safetensors: a file that the original library wrote") {
+  // Made by tests/golden/safetensors_check.py, with the content of write_every_type.
+  check_every_type(DSLLM_SOURCE_DIR "/tests/core/library.safetensors");
+}
+
+TEST_CASE("safetensors: files for the original library to read") {
+  // tests/golden/safetensors_check.py names the folder and judges what it finds there.
+  const char* const folder = std::getenv("DSLLM_CHECK_FOLDER");
+  if (folder == nullptr) {
+    MESSAGE("skipped: run by tests/golden/safetensors_check.py");
+    return;
+  }
+  write_every_type(std::string(folder) + "/all.safetensors");
+  write_five(folder, 12);
+  write_npy(std::string(folder) + "/x.npy",
+            SafetensorsFile(std::string(folder) + "/all.safetensors").copy<int32_t, 2>("I32"));
 }
 
 TEST_CASE("safetensors: an index that does not agree with its shards, or leaves the folder, is an error") {
