@@ -41,7 +41,8 @@ struct SafetensorsHeader {
 //   offsets; offsets that overlap, leave a gap or pass the end; bytes after the last tensor.
 SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::string& path);
 
-// Tensors by name, from one mapped file or several.
+// Tensors by name, from one mapped file or several. (As with every map: a file that somebody shortens while it is open
+// ends the program with SIGBUS. AtomicFile never does that, it puts a new file in the old one's place.)
 class SafetensorsReader {
  public:
   // In the order of the files and of the data inside them. Valid as long as the reader.

@@ -35,6 +35,7 @@ TEST_CASE("safetensors: every broken rule is an error that names the tensor and 
       {"empty", "expected 8 bytes with the length of the header, got 0"},
       {"seven_bytes", "expected 8 bytes with the length of the header, got 7"},
       {"header_past_the_end", "header: expected a length of at most the 81 bytes that follow, got 1000"},
+      {"header_one_byte_past_the_end", "header: expected a length of at most the 2 bytes that follow, got 3"},
       {"header_over_100_mb", "header: expected at most 100000000 bytes, got 100000001"},
       {"header_length_of_64_bits", "header: expected at most 100000000 bytes, got 18446744073709551615"},
       {"header_empty", "header: expected a JSON object, beginning with '{', got nothing"},

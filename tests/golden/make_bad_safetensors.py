@@ -28,6 +28,7 @@ BAD = {
     "empty": b"",
     "seven_bytes": bytes(7),
     "header_past_the_end": file({"a": a}, 24, length=1000),
+    "header_one_byte_past_the_end": file("{}", 0, length=3),
     "header_over_100_mb": file({"a": a}, 24, length=100_000_001),
     "header_length_of_64_bits": file({"a": a}, 24, length=2**64 - 1),
     "header_empty": file("", 0),
