@@ -16,6 +16,7 @@
 #include "ref/model/gemm_peak.hpp"
 #include "ref/tokenizer/commands.hpp"
 #include "ref/train/commands.hpp"
+#include "ref/train/plot_command.hpp"
 
 using namespace dsllm;
 
@@ -127,6 +128,14 @@ void add_pretrain(CLI::App& app) {
   });
 }
 
+void add_plot(CLI::App& app) {
+  auto* command = app.add_subcommand("plot", "Draw the loss of runs in the terminal");
+  auto runs = std::make_shared<std::vector<std::string>>();
+  command->add_option("runs", *runs, "folders of runs")->required();
+  command->footer("example: dsllm-ref plot runs/demo/multi-step runs/demo/cosine");
+  command->callback([runs] { plot_runs(*runs, std::cout); });
+}
+
 void add_params(CLI::App& app) {
   auto* command = app.add_subcommand("params", "Print the number of parameters, part by part");
   auto o = std::make_shared<ParamsOptions>();
@@ -181,6 +190,7 @@ int main(int argc, char** argv) {
   add_data(app);
   add_params(app);
   add_pretrain(app);
+  add_plot(app);
   add_logits(app);
   add_generate(app);
   try {

@@ -31,7 +31,7 @@ const std::vector<Preset>& presets() {
   static const std::vector<Preset> all = {
       {"deepseek-llm-7b", shape(30, 4096, 32, 32, 102400, 4096)},
       {"deepseek-llm-67b", shape(95, 8192, 64, 8, 102400, 4096)},
-      {"demo", shape(6, 256, 8, 2, 4096, 256)},
+      {"demo", shape(4, 128, 4, 2, 2048, 256)},
       {"tiny", shape(2, 64, 4, 2, 512, 64)},
   };
   return all;
