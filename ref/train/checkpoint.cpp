@@ -91,19 +91,26 @@ void write_manifest(const fs::path& folder) {
   write_file_atomically((folder / "manifest.json").string(), manifest.dump(2) + "\n");
 }
 
-// Removes checkpoints older than `step`, but for the newest keep - 1 that are whole.
+// Removes checkpoints older than `step`, but for the newest keep - 1 that are whole, and what killed processes have left.
+// Each gets another name first: a removal that is broken off leaves no checkpoint behind that looks like a torn one.
 void remove_older(const std::string& run, int64_t step, const SaveOptions& options) {
+  std::error_code ignored;  // what cannot be removed is no reason to stop a run
   const auto entries = list_checkpoints(run);
   int64_t kept = 1;
   for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
     if (entry->step >= step || entry->step == options.pinned) continue;
-    if (kept < options.keep && !find_damage(entry->path, false)) {
+    if (kept < options.keep && !find_damage(entry->path, false))
       ++kept;
-      continue;
-    }
-    std::error_code ignored;  // what cannot be removed is no reason to stop a run
-    fs::remove_all(entry->path, ignored);
+    else
+      fs::rename(entry->path, entry->path + ".removed.tmp", ignored);
   }
+  std::vector<fs::path> leftovers;
+  for (fs::directory_iterator it(fs::path(run) / "checkpoints", ignored), end; !ignored && it != end;
+       it.increment(ignored)) {
+    const std::string name = it->path().filename().string();
+    if (name.starts_with(prefix) && name.ends_with(".tmp")) leftovers.push_back(it->path());
+  }
+  for (const fs::path& path : leftovers) fs::remove_all(path, ignored);
 }
 
 void check_same_shape(const ModelConfig& saved, const ModelConfig& model, const std::string& path) {

@@ -20,7 +20,7 @@ static TokenFile counting(const ScratchFolder& scratch, int64_t n) {
   Tensor<int32_t, 1> ids(n);
   for (int64_t i = 0; i < n; ++i) ids(i) = static_cast<int32_t>(i);
   write_npy(scratch / "ids.npy", View<int32_t, 1>(ids));
-  return TokenFile(scratch.path(), {"ids.npy", n, n, 1, ""}, n);
+  return TokenFile(scratch.path, {"ids.npy", n, n, 1, ""}, n);
 }
 
 TEST_CASE(
@@ -139,7 +139,7 @@ TEST_CASE(
   CHECK_THROWS_AS(loader.seek({-1, 0}), ValueError);
   CHECK_NOTHROW(loader.seek({5, 13}));
 
-  const TokenFile narrow(scratch.path(), {"ids.npy", 40, 40, 1, ""}, 39);
+  const TokenFile narrow(scratch.path, {"ids.npy", 40, 40, 1, ""}, 39);
   Tensor<int32_t, 2> tokens(13, 3), targets(13, 3);
   BatchLoader bad(narrow, 3, 1, 0);
   try {

@@ -40,7 +40,7 @@ TEST_CASE("checkpoint: what is loaded is what was saved, bit for bit") {
   engine.weights()(1) = 1e-42f;  // subnormal
   const CheckpointState state = state_at(123, engine);
   const std::string path =
-      save_checkpoint(scratch.path(), engine, state, {2, -1, {{"config.json", "{\"a\": 1}"}}});
+      save_checkpoint(scratch.path, engine, state, {2, -1, {{"config.json", "{\"a\": 1}"}}});
   CHECK(path == scratch / "checkpoints/step-000123");
   other.initialize(2);
   REQUIRE(engine.state() != other.state());
@@ -61,28 +61,40 @@ TEST_CASE("checkpoint: the last k and the pinned one are kept, newer ones are ne
   const ScratchFolder scratch;
   BigramEngine engine;
   for (const int64_t step : {5, 1, 2, 3, 4})
-    save_checkpoint(scratch.path(), engine, state_at(step, engine), {2, 1, {}});
-  CHECK(steps_in(scratch.path()) == std::vector<int64_t>{1, 3, 4, 5});
-  save_checkpoint(scratch.path(), engine, state_at(6, engine), {1, 1, {}});
-  CHECK(steps_in(scratch.path()) == std::vector<int64_t>{1, 6});
+    save_checkpoint(scratch.path, engine, state_at(step, engine), {2, 1, {}});
+  CHECK(steps_in(scratch.path) == std::vector<int64_t>{1, 3, 4, 5});
+  save_checkpoint(scratch.path, engine, state_at(6, engine), {1, 1, {}});
+  CHECK(steps_in(scratch.path) == std::vector<int64_t>{1, 6});
 }
 
 TEST_CASE("checkpoint: a torn one does not count as one of the last k") {
   const ScratchFolder scratch;
   BigramEngine engine;
-  save_checkpoint(scratch.path(), engine, state_at(1, engine), {9, -1, {}});
-  const std::string torn = save_checkpoint(scratch.path(), engine, state_at(2, engine), {9, -1, {}});
+  save_checkpoint(scratch.path, engine, state_at(1, engine), {9, -1, {}});
+  const std::string torn = save_checkpoint(scratch.path, engine, state_at(2, engine), {9, -1, {}});
   fs::resize_file(torn + "/model.safetensors", 10);
-  save_checkpoint(scratch.path(), engine, state_at(3, engine), {2, -1, {}});
-  CHECK(steps_in(scratch.path()) == std::vector<int64_t>{1, 3});
+  save_checkpoint(scratch.path, engine, state_at(3, engine), {2, -1, {}});
+  CHECK(steps_in(scratch.path) == std::vector<int64_t>{1, 3});
+}
+
+TEST_CASE("checkpoint: what killed processes have left is removed by the next save") {
+  const ScratchFolder scratch;
+  BigramEngine engine;
+  for (const char* name : {"step-000003.tmp", "step-000001.removed.tmp", "notes.tmp"}) {
+    fs::create_directories(scratch / "checkpoints/" + name);
+    write_file_atomically(scratch / "checkpoints/" + name + "/model.safetensors", "half of it");
+  }
+  save_checkpoint(scratch.path, engine, state_at(2, engine), {});
+  CHECK(std::distance(fs::directory_iterator(scratch / "checkpoints"), fs::directory_iterator()) == 2);
+  CHECK(fs::exists(scratch / "checkpoints/notes.tmp"));
 }
 
 TEST_CASE("checkpoint: one of the same step is replaced") {
   const ScratchFolder scratch;
   BigramEngine engine, other;
-  const std::string path = save_checkpoint(scratch.path(), engine, state_at(7, engine), {});
+  const std::string path = save_checkpoint(scratch.path, engine, state_at(7, engine), {});
   engine.initialize(5);
-  save_checkpoint(scratch.path(), engine, state_at(7, engine), {});
+  save_checkpoint(scratch.path, engine, state_at(7, engine), {});
   load_checkpoint(path, other);
   CHECK(engine.state() == other.state());
   CHECK(std::distance(fs::directory_iterator(scratch / "checkpoints"), fs::directory_iterator()) == 1);
@@ -122,12 +134,12 @@ TEST_CASE("checkpoint: every way to be torn is seen, said, and skipped for the n
     BigramEngine engine, other;
     engine.initialize(1);
     other.initialize(2);
-    const std::string good = save_checkpoint(scratch.path(), engine, state_at(1, engine), {});
-    const std::string torn = save_checkpoint(scratch.path(), engine, state_at(2, engine), {});
+    const std::string good = save_checkpoint(scratch.path, engine, state_at(1, engine), {});
+    const std::string torn = save_checkpoint(scratch.path, engine, state_at(2, engine), {});
     way.tear(torn);
     std::string said;
     const auto found = newest_whole_checkpoint(
-        scratch.path(),
+        scratch.path,
         [&](const std::string& path, const std::string& damage) { said += path + ": " + damage; });
     REQUIRE(found.has_value());
     CHECK(found->path == good);
@@ -143,7 +155,7 @@ TEST_CASE("checkpoint: one of another model is an error that names both shapes, 
   const ScratchFolder scratch;
   BigramEngine engine(258, 4), wider(258, 8);
   wider.initialize(1);
-  const std::string path = save_checkpoint(scratch.path(), engine, state_at(1, engine), {});
+  const std::string path = save_checkpoint(scratch.path, engine, state_at(1, engine), {});
   const auto before = wider.state();
   try {
     load_checkpoint(path, wider);
@@ -161,17 +173,17 @@ TEST_CASE("checkpoint: folders that are not checkpoints are none") {
   for (const char* name :
        {"step-000005.tmp", "step-5", "step-00000x", "step-000006.replaced.tmp", "other", "step--00001"})
     fs::create_directories(scratch / "checkpoints/" + name);
-  CHECK(list_checkpoints(scratch.path()).empty());
+  CHECK(list_checkpoints(scratch.path).empty());
   CHECK(list_checkpoints(scratch / "absent").empty());
   CHECK(checkpoint_path("run", 12'345'678) == "run/checkpoints/step-12345678");
-  fs::create_directories(checkpoint_path(scratch.path(), 12'345'678));
-  CHECK(steps_in(scratch.path()) == std::vector<int64_t>{12'345'678});
+  fs::create_directories(checkpoint_path(scratch.path, 12'345'678));
+  CHECK(steps_in(scratch.path) == std::vector<int64_t>{12'345'678});
 }
 
 TEST_CASE("checkpoint: state.json with a field missing, unknown or wrong is an error") {
   BigramEngine engine;
   const ScratchFolder scratch;
-  const std::string path = save_checkpoint(scratch.path(), engine, state_at(1, engine), {});
+  const std::string path = save_checkpoint(scratch.path, engine, state_at(1, engine), {});
   const Json good = read_json(path + "/state.json");
   const auto refuses = [&](const auto& change) {
     Json bad = good;
@@ -215,12 +227,12 @@ TEST_CASE(
   const ScratchFolder scratch;
   BigramEngine engine, other;
   engine.initialize(1);
-  const std::string good = save_checkpoint(scratch.path(), engine, state_at(1, engine), {});
+  const std::string good = save_checkpoint(scratch.path, engine, state_at(1, engine), {});
   // Inside the weights (8 KB), inside the moments (17 KB), inside state.json (all files are limited alike: 100 bytes
   // already stop the first).
   for (const rlim_t bytes : {100, 4000, 10'000, 16'000})
-    CHECK(save_on_a_full_disk(scratch.path(), engine, bytes) == 0);
-  CHECK(steps_in(scratch.path()) == std::vector<int64_t>{1});
+    CHECK(save_on_a_full_disk(scratch.path, engine, bytes) == 0);
+  CHECK(steps_in(scratch.path) == std::vector<int64_t>{1});
   CHECK(std::distance(fs::directory_iterator(scratch / "checkpoints"), fs::directory_iterator()) == 1);
   load_checkpoint(good, other);
   CHECK(engine.state() == other.state());
