@@ -191,7 +191,7 @@ TEST_CASE("checkpoint: state.json with a field missing, unknown or wrong is an e
     write_file_atomically(path + "/state.json", bad.dump());
     CHECK_THROWS_AS(read_checkpoint_state(path), Error);
   };
-  for (const auto& [name, value] : good.items()) refuses([&](Json& j) { j.erase(name); });
+  for (const auto& field : good.items()) refuses([&](Json& j) { j.erase(field.key()); });
   refuses([](Json& j) { j["more"] = 1; });
   refuses([](Json& j) { j["step"] = -1; });
   refuses([](Json& j) { j["step"] = "1"; });

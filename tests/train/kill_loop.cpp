@@ -97,9 +97,9 @@ TEST_CASE(
   for (int life = 0; life < kills; ++life) {
     const pid_t child = start_child(scratch.path);
     REQUIRE(child > 0);
-    // Most lives end some time after 1 to 6 checkpoints more, whatever the machine's speed; every fifth one before or
+    // Most lives end some time after 1 to 3 checkpoints more, whatever the machine's speed; every fifth one before or
     // while it begins.
-    const int64_t saves = life % 5 == 4 ? 0 : 1 + up_to(5);
+    const int64_t saves = life % 5 == 4 ? 0 : 1 + up_to(2);
     const auto start = std::chrono::steady_clock::now();
     while (newest_step(run) < newest + 2 * saves) {
       ::usleep(500);
