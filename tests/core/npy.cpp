@@ -163,6 +163,7 @@ TEST_CASE("npy: a header that is not exactly the dict of the format is an error 
   CHECK(extents("(2, 3") == "header, character 55: expected ')', got byte 125");
   CHECK(extents("(,)") == "header, character 51: expected a whole number >= 0, got byte 44");
   CHECK(extents("(9223372036854775808,)").find("a number of at most 63 bits") != std::string::npos);
+  CHECK(extents("(99999999999999999999,)").find("a number of at most 63 bits") != std::string::npos);
   CHECK(extents("(4611686018427387904, 4)") ==
         "shape: expected extents whose bytes fit in 63 bits, got [4611686018427387904, 4]");
   CHECK(extents("(4611686018427387904, 4, 0)").find("63 bits") != std::string::npos);
