@@ -5,6 +5,7 @@
 
 namespace dsllm {
 
-using Json = nlohmann::ordered_json;  // keeps the order of fields, so that a file that is read and written stays
+using Json =
+    nlohmann::ordered_json;  // keeps the order of fields, so that a file that is read and written stays
 
 }  // namespace dsllm
