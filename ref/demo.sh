@@ -61,7 +61,7 @@ stage1_of_half=$((steps * 2 / 5))
 config() {
   cat >"$out/$1.json" <<TEXT
 {"model": {"preset": "demo"},
- "train": {"tokens": $tokens, "batch": 4, "micro_batch": 4, "seq_len": 256, "schedule": "$2", "lr": 0.004,
+ "train": {"tokens": $tokens, "batch": 4, "micro_batch": 4, "seq_len": 256, "schedule": "$2", "lr": 0.002,
            "warmup_steps": 60, "log_every": 5, "eval_every": 250, "eval_tokens": 20000,
            "checkpoint_every": $stage1_of_half, "keep": 9}}
 TEXT
@@ -90,7 +90,7 @@ say "7. The loss"
 "$program" plot "$out/multi-step" "$out/cosine" "$out/half"
 
 say "8. What the model writes"
-for prompt in 'And it came to pass' '春' 'template <class T>'; do
+for prompt in 'And it came to pass' '作者：杜甫' '#include "ref/core/'; do
   echo "--- $prompt"
   "$program" generate --model "$out/multi-step/model" --prompt "$prompt" --max-tokens 80 --temperature 0.8 --top-p 0.9 \
     --seed 1
