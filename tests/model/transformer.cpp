@@ -184,6 +184,25 @@ TEST_CASE("transformer: loss, gradients and logits do not depend on the number o
   }
 }
 
+TEST_CASE("transformer: more tokens than the head takes at a time cost what their parts cost") {
+  ModelConfig c = model_preset("tiny");
+  c.seq_len = 300;
+  const Model<double> model(c, 1);
+  const Batch batch(c, 2, 290);  // 580 tokens, in pieces of 512; one row of 290 fits into one
+  Activations<double> both(c, 2, 290), one(c, 1, 290);
+  Tensor<double, 1> whole(model.flat.size()), parts(model.flat.size());
+  const double loss = transformer_loss_backward<double>(c, model.weights(), batch.tokens, batch.targets, 1,
+                                                        both, model.views(whole));
+  CHECK(transformer_loss<double>(c, model.weights(), batch.tokens, batch.targets, both) == loss);
+  double sum = 0;
+  for (int64_t b = 0; b < 2; ++b)
+    sum += transformer_loss_backward<double>(c, model.weights(), batch.tokens.rows(b, 1),
+                                             batch.targets.rows(b, 1), 1, one, model.views(parts));
+  // 578 losses of 6 nats, and gradients that are sums of as many terms of order 1.
+  CHECK(std::abs(loss - sum) <= 1e-10);
+  CHECK(distance(whole, parts) <= 1e-10);
+}
+
 TEST_CASE("transformer: at initialization every class is about as likely as any other") {
   ModelConfig c = model_preset("tiny");
   const Model<float> model(c, 1);
