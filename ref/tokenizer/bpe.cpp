@@ -12,31 +12,40 @@
 namespace dsllm::ref {
 namespace {
 
-constexpr int32_t no_rank = std::numeric_limits<int32_t>::max();
 constexpr uint32_t no_key = std::numeric_limits<uint32_t>::max();
 
 // Up to this many bytes, one bit of a word each, a search for the smallest rank is faster than a heap.
 constexpr size_t scan_limit = 64;
 
+// Which of the 2^20 bits of maybe_ a pair has; other bits of the hash than PairMap's.
+size_t filter_bit(uint64_t hash) {
+  return static_cast<size_t>(hash >> 44);
+}
+
 }  // namespace
 
 Bpe::Bpe(const std::array<int32_t, 256>& byte_ids, const std::vector<Merge>& merges)
-    : byte_ids_(byte_ids), byte_rank_(256 * 256, no_rank) {
+    : byte_ids_(byte_ids), maybe_((size_t{1} << 20) / 64), byte_pairs_(256 * 256, {no_rank, 0}) {
   if (merges.size() >= size_t{1} << 26)  // a rank and a position share 32 bits in merge_by_scan
     throw ValueError("Bpe", "fewer than 2^26 merges", std::to_string(merges.size()));
-  result_.reserve(merges.size());
+  int32_t rank = 0;
   for (const Merge& merge : merges) {
-    rank_[{merge.left, merge.right}] = static_cast<int32_t>(result_.size());
-    result_.push_back(merge.result);
+    const Pair pair{merge.left, merge.right};
+    learned_[pair] = {rank++, merge.result};
+    const size_t bit = filter_bit(hash_pair(pair));
+    maybe_[bit / 64] |= UINT64_C(1) << bit % 64;
   }
   for (size_t a = 0; a < 256; ++a)
     for (size_t b = 0; b < 256; ++b)
-      if (byte_ids[a] >= 0 && byte_ids[b] >= 0) byte_rank_[a * 256 + b] = rank_of(byte_ids[a], byte_ids[b]);
+      if (byte_ids[a] >= 0 && byte_ids[b] >= 0) byte_pairs_[a * 256 + b] = find(byte_ids[a], byte_ids[b]);
 }
 
-int32_t Bpe::rank_of(int32_t left, int32_t right) const {
-  const int32_t* rank = rank_.find({left, right});
-  return rank ? *rank : no_rank;
+Bpe::Learned Bpe::find(int32_t left, int32_t right) const {
+  const uint64_t hash = hash_pair({left, right});
+  const size_t bit = filter_bit(hash);
+  if (!(maybe_[bit / 64] >> bit % 64 & 1)) return {no_rank, 0};
+  const Learned* learned = learned_.find({left, right}, hash);
+  return learned ? *learned : Learned{no_rank, 0};
 }
 
 bool Bpe::has_all_bytes(std::string_view pretoken) const {
@@ -96,13 +105,13 @@ void Bpe::encode_long(std::string_view bytes, Scratch& scratch, std::vector<int3
 void Bpe::merge(std::string_view bytes, Scratch& scratch, std::vector<Piece>& out) const {
   if (bytes.size() > std::numeric_limits<uint32_t>::max())  // positions have 32 bits
     throw ValueError("Bpe::encode", "a window below 4 GiB", std::to_string(bytes.size()) + " bytes");
-  // The rank of symbol i belongs to the pair (i, i + 1).
+  // merges[i] is what the pair of the symbols at i and behind it becomes.
   scratch.ids.resize(bytes.size());
-  scratch.ranks.assign(bytes.size(), no_rank);
+  scratch.merges.assign(bytes.size(), {no_rank, 0});
   for (size_t i = 0; i < bytes.size(); ++i) {
     const uint8_t b = static_cast<uint8_t>(bytes[i]);
     scratch.ids[i] = byte_ids_[b];
-    if (i > 0) scratch.ranks[i - 1] = byte_rank_[static_cast<uint8_t>(bytes[i - 1]) * size_t{256} + b];
+    if (i > 0) scratch.merges[i - 1] = byte_pairs_[static_cast<uint8_t>(bytes[i - 1]) * size_t{256} + b];
   }
   out.clear();
   if (bytes.size() <= scan_limit) {
@@ -117,15 +126,19 @@ void Bpe::merge(std::string_view bytes, Scratch& scratch, std::vector<Piece>& ou
 void Bpe::merge_by_scan(std::string_view bytes, Scratch& scratch, std::vector<Piece>& out) const {
   const uint32_t n = static_cast<uint32_t>(bytes.size());
   int32_t* ids = scratch.ids.data();
+  Learned* learned = scratch.merges.data();
   scratch.keys.assign(scan_limit, no_key);
   uint32_t* keys = scratch.keys.data();
   const auto key = [](int32_t rank, uint32_t at) {
     return rank == no_rank ? no_key : static_cast<uint32_t>(rank) << 6 | at;
   };
   const uint32_t padded = (n + 7) / 8 * 8;  // whole vectors
-  for (uint32_t i = 0; i < n; ++i) keys[i] = key(scratch.ranks[i], i);
+  for (uint32_t i = 0; i < n; ++i) keys[i] = key(learned[i].rank, i);
   uint64_t alive = n == 64 ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1;
-  const auto update = [&](uint32_t at, uint32_t next) { keys[at] = key(rank_of(ids[at], ids[next]), at); };
+  const auto update = [&](uint32_t at, uint32_t next) {
+    learned[at] = find(ids[at], ids[next]);
+    keys[at] = key(learned[at].rank, at);
+  };
   for (;;) {
     uint32_t best = no_key;
     for (uint32_t i = 0; i < padded; ++i) best = std::min(best, keys[i]);
@@ -134,7 +147,7 @@ void Bpe::merge_by_scan(std::string_view bytes, Scratch& scratch, std::vector<Pi
     const uint64_t here = UINT64_C(1) << at;
     const uint64_t after = alive & ~(here | (here - 1));  // not empty: the pair has a right symbol
     alive &= ~(after & -after);
-    ids[at] = result_[best >> 6];
+    ids[at] = learned[at].result;
     keys[std::countr_zero(after)] = keys[at] = no_key;
     if (const uint64_t next = after & (after - 1)) update(at, static_cast<uint32_t>(std::countr_zero(next)));
     if (const uint64_t before = alive & (here - 1))
@@ -152,23 +165,24 @@ void Bpe::merge_by_scan(std::string_view bytes, Scratch& scratch, std::vector<Pi
 // known by its rank.
 void Bpe::merge_by_heap(std::string_view bytes, Scratch& scratch, std::vector<Piece>& out) const {
   const uint32_t n = static_cast<uint32_t>(bytes.size());
-  std::vector<int32_t>&ids = scratch.ids, &ranks = scratch.ranks;
+  std::vector<int32_t>& ids = scratch.ids;
+  std::vector<Learned>& merges = scratch.merges;
   std::vector<uint32_t>&previous = scratch.previous, &next = scratch.next;
   std::vector<uint64_t>& heap = scratch.heap;
   previous.resize(n);
   next.resize(n);
   heap.clear();
-  const auto entry = [&](uint32_t i) { return static_cast<uint64_t>(ranks[i]) << 32 | i; };
+  const auto entry = [&](uint32_t i) { return static_cast<uint64_t>(merges[i].rank) << 32 | i; };
   for (uint32_t i = 0; i < n; ++i) {
     previous[i] = i - 1;  // of the first: never asked
     next[i] = i + 1;
-    if (ranks[i] != no_rank) heap.push_back(entry(i));
+    if (merges[i].rank != no_rank) heap.push_back(entry(i));
   }
   std::make_heap(heap.begin(), heap.end(), std::greater<>());
 
   const auto update = [&](uint32_t i) {
-    ranks[i] = next[i] < n ? rank_of(ids[i], ids[next[i]]) : no_rank;
-    if (ranks[i] == no_rank) return;
+    merges[i] = next[i] < n ? find(ids[i], ids[next[i]]) : Learned{no_rank, 0};
+    if (merges[i].rank == no_rank) return;
     heap.push_back(entry(i));
     std::push_heap(heap.begin(), heap.end(), std::greater<>());
   };
@@ -177,10 +191,10 @@ void Bpe::merge_by_heap(std::string_view bytes, Scratch& scratch, std::vector<Pi
     const uint64_t top = heap.back();
     heap.pop_back();
     const uint32_t at = static_cast<uint32_t>(top);
-    if (ranks[at] != static_cast<int32_t>(top >> 32)) continue;
+    if (merges[at].rank != static_cast<int32_t>(top >> 32)) continue;
     const uint32_t gone = next[at];
-    ids[at] = result_[static_cast<size_t>(ranks[at])];
-    ranks[gone] = no_rank;
+    ids[at] = merges[at].result;
+    merges[gone].rank = no_rank;
     next[at] = next[gone];
     if (next[at] < n) previous[next[at]] = at;
     update(at);

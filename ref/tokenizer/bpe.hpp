@@ -21,6 +21,12 @@ class Bpe {
   // byte_ids[b]: the id of byte b, or -1 if the vocabulary has none. No pair may stand in merges twice.
   Bpe(const std::array<int32_t, 256>& byte_ids, const std::vector<Merge>& merges);
 
+  // What a pair becomes, and when; rank no_rank if it was not learned.
+  struct Learned {
+    int32_t rank, result;
+  };
+  static constexpr int32_t no_rank = INT32_MAX;
+
   // A token, and how many bytes it covers.
   struct Piece {
     int32_t id;
@@ -29,7 +35,8 @@ class Bpe {
 
   // Memory that encode() uses again from call to call.
   struct Scratch {
-    std::vector<int32_t> ids, ranks;
+    std::vector<int32_t> ids;
+    std::vector<Learned> merges;
     std::vector<uint32_t> keys, previous, next;
     std::vector<uint64_t> heap;
     std::vector<Piece> window, following, joint;
@@ -44,16 +51,18 @@ class Bpe {
   int32_t byte_id(uint8_t byte) const { return byte_ids_[byte]; }
 
  private:
-  int32_t rank_of(int32_t left, int32_t right) const;
+  Learned find(int32_t left, int32_t right) const;
   void encode_long(std::string_view bytes, Scratch& scratch, std::vector<int32_t>& out) const;
   void merge(std::string_view bytes, Scratch& scratch, std::vector<Piece>& out) const;
   void merge_by_scan(std::string_view bytes, Scratch& scratch, std::vector<Piece>& out) const;
   void merge_by_heap(std::string_view bytes, Scratch& scratch, std::vector<Piece>& out) const;
 
   std::array<int32_t, 256> byte_ids_;
-  std::vector<int32_t> result_;     // [rank]
-  PairMap<int32_t> rank_;           // of a pair of ids
-  std::vector<int32_t> byte_rank_;  // [256 * 256]: the same for two bytes, where every pre-token begins
+  PairMap<Learned> learned_;  // of a pair of ids
+  std::vector<uint64_t>
+      maybe_;  // a bit for the hash of every pair that is learned: most are not, and this says
+               // so from a nearer cache
+  std::vector<Learned> byte_pairs_;  // [256 * 256]: the same for two bytes, where every pre-token begins
 };
 
 }  // namespace dsllm::ref

@@ -13,12 +13,19 @@ struct Pair {
   auto operator<=>(const Pair&) const = default;
 };
 
+// Fibonacci hashing: the high bits of a product with 2^64 / golden ratio are well mixed.
+inline uint64_t hash_pair(Pair pair) {
+  const uint64_t key =
+      static_cast<uint64_t>(static_cast<uint32_t>(pair.left)) << 32 | static_cast<uint32_t>(pair.right);
+  return (key ^ key >> 29) * UINT64_C(0x9E3779B97F4A7C15);
+}
+
 template <class V>
 class PairMap {
  public:
-  // nullptr if the pair is not there.
-  const V* find(Pair pair) const {
-    for (size_t i = home(pair);; i = (i + 1) & mask_) {
+  // nullptr if the pair is not there. hash is hash_pair(pair).
+  const V* find(Pair pair, uint64_t hash) const {
+    for (size_t i = home(hash);; i = (i + 1) & mask_) {
       if (slots_[i].pair == pair) return &slots_[i].value;
       if (slots_[i].pair.left < 0) return nullptr;
     }
@@ -27,7 +34,7 @@ class PairMap {
   // The pair's value, made if it was not there. Ids must not be negative. The reference holds until the next call.
   V& operator[](Pair pair) {
     if (2 * (size_ + 1) > slots_.size()) grow();
-    for (size_t i = home(pair);; i = (i + 1) & mask_) {
+    for (size_t i = home(hash_pair(pair));; i = (i + 1) & mask_) {
       if (slots_[i].pair == pair) return slots_[i].value;
       if (slots_[i].pair.left < 0) {
         slots_[i].pair = pair;
@@ -52,12 +59,7 @@ class PairMap {
     V value{};
   };
 
-  size_t home(Pair pair) const {
-    const uint64_t key =
-        static_cast<uint64_t>(static_cast<uint32_t>(pair.left)) << 32 | static_cast<uint32_t>(pair.right);
-    // Fibonacci hashing: the high bits of a product with 2^64 / golden ratio.
-    return static_cast<size_t>((key * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & mask_;
-  }
+  size_t home(uint64_t hash) const { return static_cast<size_t>(hash >> 32) & mask_; }
 
   void grow() {
     std::vector<Slot> old(2 * slots_.size());
