@@ -5,7 +5,7 @@
 
 Prints a Markdown table. The library runs in this process, timed around its calls; it may read the text whole or line by
 line and from a cold or a warm cache, and its fastest way counts. dsllm-bench times its own calls. Neither time holds the
-start of a process or the reading of a file. Before anything is timed, both must give the same ids and the same merges.
+start of a process or the reading of a file (but for the library's training, which reads 4 MB). Before anything is timed, both must give the same ids and the same merges.
 
 Texts: the King James Bible (bible-kjv), Tang and Song poems (fortunes-zh), the project's sources; the vocabulary is
 --tokenizer, or else one that the library learns from these texts. If this Python lacks the library it is installed
