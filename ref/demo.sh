@@ -87,12 +87,12 @@ checkpoint=$out/multi-step/checkpoints/step-$(printf %06d "$stage1_of_half")
 pretrain half multi-step --from "$checkpoint" --tokens $((steps * 512))
 
 say "7. The loss"
-"$program" plot "$out/multi-step" "$out/cosine" "$out/half"
+"$program" plot "$out/cosine" "$out/multi-step" "$out/half"
 
 say "8. What the model writes"
 for prompt in 'And it came to pass' '作者：杜甫' '#include "ref/core/'; do
   echo "--- $prompt"
-  "$program" generate --model "$out/multi-step/model" --prompt "$prompt" --max-tokens 80 --temperature 0.8 --top-p 0.9 \
+  "$program" generate --model "$out/multi-step/model" --prompt "$prompt" --max-tokens 80 --temperature 0.6 --top-p 0.9 \
     --seed 1
 done
 
