@@ -1,5 +1,9 @@
-// The list of everything that is judged. A component's pairs are made by the functions of tests/pairs/<component>.cpp;
-// a new one is named here and in registry.cpp.
+// The list of everything that is judged. tests/pairs/<component>.cpp makes the pairs of a component; swiglu.cpp is a short
+// one to begin with. A new pair says, as fields of Pair (tests/judge/pair.hpp): the sizes it is tried with, the arguments
+// with their roles and shapes and how they are drawn, the truth, the candidates, and an error bound with its reason; then
+// its function is named here and in registry.cpp. Tests, verifier and benchmarks follow from that.
+//
+// A candidate on a device is a function of the same Call: it copies the arrays there, guards included, and back.
 #pragma once
 
 #include <string>
