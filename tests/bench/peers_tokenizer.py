@@ -23,7 +23,6 @@ import time
 import venv
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ROUNDS = 5
 
 
 def enter_venv(folder):
@@ -89,6 +88,7 @@ def main():
     parser.add_argument("--bench", default=str(ROOT / "build/release/bin/dsllm-bench"))
     parser.add_argument("--venv", required=True)
     parser.add_argument("--tokenizer")
+    parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     pathlib.Path(args.venv).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=args.venv) as folder:
@@ -105,7 +105,7 @@ def main():
 
         ours = Ours(args.bench, folder)
         rows = {}
-        for _ in range(ROUNDS):
+        for _ in range(args.rounds):
             for name, content in text.items():
                 # A new one each time: it keeps what it has encoded.
                 library = tokenizers.Tokenizer.from_file(path)
@@ -117,7 +117,7 @@ def main():
                 theirs = seconds(lambda: train_with_library([f"{folder}/english.txt"], vocab_size=1_000_000))
                 rows.setdefault("train english", []).append((len(text["english"]), ours("train/english"), theirs))
 
-    print(f"Medians of {ROUNDS} rounds, both sides in turn, one thread; tokenizers {tokenizers.__version__}.\n")
+    print(f"Medians of {args.rounds} rounds, both sides in turn, one thread; tokenizers {tokenizers.__version__}.\n")
     print("| what | text | dsllm | tokenizers | ratio (lowest to highest) |\n|---|---|---|---|---|")
     for name, rounds in rows.items():
         size = rounds[0][0] / 1e6

@@ -124,6 +124,63 @@ TEST_CASE("bpe: so they are with merges in any order, over runs of few letters")
   CHECK(longer_than_a_window > 50);
 }
 
+TEST_CASE("bpe: runs whose tokens are longer than a window, behind a prefix that shifts them") {
+  // a, aa, aaaa, ... up to 256: what follows decides where a window's tokens end, far to the left.
+  Vocabulary v = tiny({}, {});
+  int32_t last = 0;
+  for (size_t size = 2; size <= 256; size *= 2) {
+    const int32_t result = static_cast<int32_t>(v.tokens.size());
+    v.merges.push_back({last, last, result});
+    v.tokens.push_back(std::string(size, 'a'));
+    last = result;
+  }
+  const Tokenizer tokenizer(v);
+  for (const size_t before : {0, 1, 2, 31, 33, 63})
+    for (const size_t n : {63, 64, 65, 100, 127, 128, 129, 300, 1000}) {
+      Ids bytes(before, 1);
+      bytes.resize(before + n, 0);
+      bytes.push_back(2);
+      CAPTURE(before);
+      CAPTURE(n);
+      CHECK(tokenizer.encode(std::string(before, 'b') + std::string(n, 'a') + "c") ==
+            by_definition(v, bytes));
+    }
+}
+
+TEST_CASE("bpe: the heap of a wide window forgets pairs that have changed") {
+  // 200 times a is one token, so the window grows until it holds the other letters, too.
+  std::mt19937_64 random(1508);
+  for (int round = 0; round < 50; ++round) {
+    Vocabulary v = tiny({}, {});
+    for (const auto& [left, right] : std::vector<std::pair<int32_t, int32_t>>{{0, 0},
+                                                                              {3, 3},
+                                                                              {4, 4},
+                                                                              {5, 5},
+                                                                              {6, 6},
+                                                                              {7, 7},
+                                                                              {8, 8},
+                                                                              {1, 2},
+                                                                              {2, 1},
+                                                                              {10, 1},
+                                                                              {2, 2},
+                                                                              {2, 10},
+                                                                              {11, 11},
+                                                                              {1, 1}}) {
+      v.merges.push_back({left, right, static_cast<int32_t>(v.tokens.size())});
+      v.tokens.push_back(v.tokens[static_cast<size_t>(left)] + v.tokens[static_cast<size_t>(right)]);
+    }
+    std::shuffle(v.merges.begin() + 7, v.merges.end(), random);
+    Ids bytes(200, 0);
+    std::string text(200, 'a');
+    for (int i = 0; i < 40; ++i) {
+      bytes.push_back(1 + static_cast<int32_t>(random() % 2));
+      text += static_cast<char>('a' + bytes.back());
+    }
+    CAPTURE(text);
+    REQUIRE(Tokenizer(v).encode(text) == by_definition(v, bytes));
+  }
+}
+
 TEST_CASE("tokenizer: decode(encode(x)) is x for valid UTF-8, NUL bytes included") {
   for (uint64_t seed = 0; seed < 500; ++seed) {
     const std::string text = test::mixed_text(seed, seed);

@@ -8,6 +8,7 @@
 #include "ref/core/error.hpp"
 #include "ref/core/parallel.hpp"
 #include "ref/tokenizer/byte_level.hpp"
+#include "ref/tokenizer/pretoken_counts.hpp"
 #include "ref/tokenizer/pretokenize.hpp"
 #include "ref/tokenizer/tokenizer_json.hpp"
 #include "tests/tokenizer/shared_data.hpp"
@@ -113,6 +114,25 @@ TEST_CASE("train: one result for any number of threads") {
   set_threads(0);
   CHECK(results[1] == results[0]);
   CHECK(results[2] == results[0]);
+}
+
+TEST_CASE("train: a long text is cut behind newlines only, and its parts are added") {
+  // Counted in parts of about 1 MiB.
+  const std::string line(size_t{3} << 20, 'a'), short_lines = [] {
+    std::string text;
+    while (text.size() < (size_t{3} << 20)) text += "bc\n";
+    return text;
+  }();
+  const std::vector<std::string_view> texts = {line, short_lines};
+  const std::vector<PretokenCount> counts = count_pretokens(texts);
+  const int64_t lines = static_cast<int64_t>(short_lines.size() / 3);
+  REQUIRE(counts.size() == 3);
+  CHECK(counts[0].pretoken == line);
+  CHECK(counts[0].count == 1);
+  CHECK(counts[1].pretoken == "bc");
+  CHECK(counts[1].count == lines);
+  CHECK(counts[2].pretoken == "\n");
+  CHECK(counts[2].count == lines);
 }
 
 TEST_CASE("train: the counts of several texts are added, and their ends are ends") {
