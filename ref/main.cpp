@@ -34,7 +34,7 @@ void add_tokenizer(CLI::App& app) {
   train->add_option("--special", t->special, "special tokens, which get the first ids");
   train->add_option("--min-frequency", t->min_frequency, "do not merge pairs that are rarer")
       ->capture_default_str();
-  train->add_flag("--all-bytes", t->all_bytes, "begin with all 256 bytes, not only those that occur");
+  train->add_flag("--all-bytes", t->all_bytes, "begin with the 243 bytes of UTF-8, not only those that occur");
   train->add_flag("--greater-bytes", t->greater_bytes,
                   "break ties by the greater pair of bytes, as some courses do");
   train->add_option("--out", t->out, "the tokenizer.json to write")->required();
