@@ -38,6 +38,12 @@ TEST_CASE("checkpoint: what is loaded is what was saved, bit for bit") {
   engine.initialize(1);
   engine.weights()(0) = -0.0f;
   engine.weights()(1) = 1e-42f;  // subnormal
+  for (const StatePart part : {StatePart::adam_m, StatePart::adam_v})
+    for (const ParameterInfo& p : engine.parameters()) {
+      Tensor<float, 1> moment(p.size);
+      fill_normal<float>(moment, 0, 1, part == StatePart::adam_m ? 7 : 8, static_cast<uint64_t>(p.offset));
+      engine.copy_in(part, p, moment);
+    }
   const CheckpointState state = state_at(123, engine);
   const std::string path =
       save_checkpoint(scratch.path, engine, state, {2, -1, {{"config.json", "{\"a\": 1}"}}});
