@@ -110,7 +110,10 @@ PretrainBackend eigen_backend() {
   return backend;
 }
 
-void add_pretrain(CLI::App& app) {
+// What a shell reports for a process that Ctrl-C ended: scripts around it stop too.
+constexpr int interrupted = 130;
+
+void add_pretrain(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("pretrain", "Train a model; Ctrl-C saves a checkpoint");
   auto o = std::make_shared<PretrainCommand>();
   command->add_option("--config", o->config, R"(file with {"model": {...}, "train": {...}})");
@@ -120,11 +123,13 @@ void add_pretrain(CLI::App& app) {
   command->add_option("--from", o->from,
                       "begin at this checkpoint of another run, taken before its rate fell");
   command->add_option("--tokens", o->tokens, "another budget than the config's");
-  command->footer("example: dsllm-ref pretrain --config demo.json --data data --out runs/mine");
-  command->callback([o] {
+  command->footer(
+      "Ctrl-C or SIGTERM saves a checkpoint after the step and ends with 130.\n"
+      "example: dsllm-ref pretrain --config demo.json --data data --out runs/mine");
+  command->callback([o, &exit_code] {
     PretrainBackend backend = eigen_backend();
     backend.peak_flops = ref::measure_gemm_peak();
-    pretrain(*o, backend, std::cerr, true);
+    if (pretrain(*o, backend, std::cerr, true).stopped) exit_code = interrupted;
   });
 }
 
@@ -181,7 +186,7 @@ int main(int argc, char** argv) {
   CLI::App app("The DeepSeek LLM paper (arXiv 2401.02954) in Eigen: tokenizer, pre-training, generation.",
                "dsllm-ref");
   app.require_subcommand(1);
-  int threads = 0;
+  int threads = 0, exit_code = 0;
   app.add_option("--threads", threads, "threads to use; 0: one a core")->check(CLI::NonNegativeNumber);
   app.fallthrough();  // --threads may stand behind the command too
   app.parse_complete_callback([&] { set_threads(threads); });
@@ -189,7 +194,7 @@ int main(int argc, char** argv) {
   add_tokenizer(app);
   add_data(app);
   add_params(app);
-  add_pretrain(app);
+  add_pretrain(app, exit_code);
   add_plot(app);
   add_logits(app);
   add_generate(app);
@@ -197,7 +202,7 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
     std::cout.flush();
     if (!std::cout) throw FileError("standard output", "", "space for what is printed", "a failed write");
-    return 0;
+    return exit_code;
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   } catch (const UsageError& e) {

@@ -117,6 +117,15 @@ TEST_CASE("program: from text to a model that writes, and on from where it stopp
   CHECK(run("pretrain --config " + at + "c.json' --data " + at + "data' --out " + at + "run'").code == 2);
   CHECK(run("pretrain --resume --data " + at + "data' --out " + at + "run'").code == 0);
 
+  // A run that would take days: stopped after its first step, it says how to go on.
+  const std::string endless = "pretrain --tokens 1000000000 --config " + at + "c.json' --data " + at +
+                              "data' --out " + at + "endless'";
+  o = run(endless + " & until grep -q ^1, " + at +
+          "endless/log.csv' 2>/dev/null; do sleep 0.05; done; kill -TERM $!; wait $!");
+  CHECK(o.code == 130);
+  CHECK(contains(o.err, "--resume goes on from there"));
+  CHECK(contains(o.err, " --tokens 1000000000 --resume\n"));
+
   const std::string generate =
       "generate --model " + at + "run/model' --prompt '3 times' --max-tokens 20 --seed 5";
   o = run(generate);
