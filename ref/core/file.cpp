@@ -1,6 +1,7 @@
 #include "ref/core/file.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -118,6 +119,22 @@ void AtomicFile::commit() {
   }
   const std::string directory = std::filesystem::path(path_).parent_path().string();
   flush_directory(directory.empty() ? "." : directory);
+}
+
+FileLock::FileLock(const std::string& path)
+    : descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {
+  if (descriptor_ < 0) fail(path, "a file that can be made");
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
+  const int reason = errno;
+  ::close(descriptor_);
+  if (reason == EWOULDBLOCK)
+    throw FileError(path, "", "a lock that is free", "one that a running process holds");
+  errno = reason;
+  fail(path, "a file that can be locked");
+}
+
+FileLock::~FileLock() {
+  ::close(descriptor_);
 }
 
 void flush_directory(const std::string& path) {

@@ -52,6 +52,19 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
+// Holds `path` (made if need be, empty) against other processes; the system lets go of it when this one ends, however.
+// Throws FileError if another holder is alive.
+class FileLock {
+ public:
+  explicit FileLock(const std::string& path);
+  ~FileLock();
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
 // Flushes a directory, so that a rename inside it survives a power cut.
 void flush_directory(const std::string& path);
 

@@ -102,6 +102,7 @@ class Trainer {
     std::error_code error;
     fs::create_directories(options_.run, error);
     if (error) throw FileError(options_.run, "", "a folder that can be made", error.message());
+    lock_.emplace((fs::path(options_.run) / "lock").string());
     if (options_.resume)
       resume();
     else if (!options_.from.empty())
@@ -233,6 +234,7 @@ class Trainer {
   int64_t end_of_first_stage_ = -1;  // its checkpoint can be continued to other budgets, so it is kept
   BatchLoader loader_;
   Tensor<int32_t, 2> tokens_, targets_;  // [micro_batch, seq_len]
+  std::optional<FileLock> lock_;         // two processes in one run would mix their logs and checkpoints
   std::optional<RunLog> log_;
   int64_t step_ = 0;  // steps done
   double seconds_ = 0;

@@ -124,3 +124,16 @@ TEST_CASE("file: what cannot be replaced stays, and the temporary goes") {
   CHECK(fs::is_directory(folder / "x/inside"));
   CHECK(files_in(folder.path) == 1);
 }
+
+TEST_CASE("file: a lock has one holder, and is free again when that is gone") {
+  const TemporaryFolder folder;
+  {
+    const FileLock first(folder / "lock");
+    CHECK_THROWS_WITH_AS(
+        FileLock(folder / "lock"),
+        ((folder / "lock") + ": expected a lock that is free, got one that a running process holds").c_str(),
+        FileError);
+  }
+  CHECK_NOTHROW(FileLock(folder / "lock"));
+  CHECK_THROWS_AS(FileLock(folder / "no/such/folder"), FileError);
+}
