@@ -12,15 +12,21 @@ example: ./run demo --out /tmp/demo --tokens 200000
 TEXT
 }
 
-program=$1/dsllm-ref
-shift
+# Called as demo.sh CALLER BIN ARGUMENT...: paths on the command line are those of the folder it was typed in.
+caller=$1
+program=$2/dsllm-ref
+shift 2
 out=runs/demo
 tokens=1300000
 while [ $# -gt 0 ]; do
   case $1 in
     --out | --tokens)
       [ $# -ge 2 ] || { echo "demo: $1 needs a value" >&2; exit 2; }
-      if [ "$1" = --out ]; then out=$2; else tokens=$2; fi
+      case $1:$2 in
+        --tokens:*) tokens=$2 ;;
+        --out:/*) out=$2 ;;
+        *) out=$caller/$2 ;;
+      esac
       shift 2
       ;;
     --help | -h) usage; exit 0 ;;
@@ -105,6 +111,10 @@ row "xz -9e, the whole corpus" "$xz_bits"
 row "model, held-out text, multi-step, $tokens tokens" "$(heldout multi-step)"
 row "model, held-out text, cosine, $tokens tokens" "$(heldout cosine)"
 row "model, held-out text, multi-step, half of them" "$(heldout half)"
+awk -v model="$(heldout multi-step)" -v xz="$xz_bits" 'BEGIN {
+  if (model + 0 < xz + 0) printf "the model wins by %.1f%%\n", 100 * (xz - model) / xz
+  else print "xz wins: this model has seen too little text (--tokens)"
+}'
 cat <<TEXT
 
 model      $out/multi-step/model (config.json, model.safetensors, tokenizer.json)

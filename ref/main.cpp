@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <iostream>
@@ -22,6 +23,12 @@ using namespace dsllm;
 
 namespace {
 
+// --threads of a command that computes. Set at once: callbacks of commands run after all options are read.
+void add_threads(CLI::App* command) {
+  command->add_option_function<int>("--threads", set_threads, "threads to use; 0: one a core")
+      ->check(CLI::Range(0, max_threads));
+}
+
 void add_tokenizer(CLI::App& app) {
   auto* tokenizer = app.add_subcommand("tokenizer", "Train a byte-level BPE tokenizer, encode, decode");
   tokenizer->require_subcommand(1);
@@ -30,14 +37,18 @@ void add_tokenizer(CLI::App& app) {
   auto t = std::make_shared<ref::TokenizerTrainCommand>();
   train->add_option("--input", t->inputs, "text files, UTF-8")->required();
   train->add_option("--vocab-size", t->vocab_size, "ids to end up with, special tokens among them")
-      ->required();
+      ->required()
+      ->check(CLI::Range(int64_t{1}, int64_t{INT32_MAX}));
   train->add_option("--special", t->special, "special tokens, which get the first ids");
   train->add_option("--min-frequency", t->min_frequency, "do not merge pairs that are rarer")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  train->add_flag("--all-bytes", t->all_bytes, "begin with the 243 bytes of UTF-8, not only those that occur");
+  train->add_flag("--all-bytes", t->all_bytes,
+                  "begin with the 243 bytes of UTF-8, not only those that occur");
   train->add_flag("--greater-bytes", t->greater_bytes,
                   "break ties by the greater pair of bytes, as some courses do");
   train->add_option("--out", t->out, "the tokenizer.json to write")->required();
+  add_threads(train);
   train->footer("example: dsllm-ref tokenizer train --input book.txt --vocab-size 4096 --out tokenizer.json");
   train->callback([t] { ref::tokenizer_train(*t, std::cerr); });
 
@@ -88,6 +99,7 @@ void add_data(CLI::App& app) {
   pack->add_option("--seed", o->seed, "of the choice of what is held out")->capture_default_str();
   pack->add_flag("--repair", o->repair, "U+FFFD for what is not UTF-8, in place of an error");
   pack->add_option("--out", o->out, "folder to write")->required();
+  add_threads(pack);
   pack->footer("example: dsllm-ref data pack --tokenizer tokenizer.json --input book.txt --out data");
   pack->callback([o] { data_pack(*o, std::cerr, true); });
 }
@@ -122,7 +134,8 @@ void add_pretrain(CLI::App& app, int& exit_code) {
   command->add_flag("--resume", o->resume, "go on from the newest whole checkpoint of the run");
   command->add_option("--from", o->from,
                       "begin at this checkpoint of another run, taken before its rate fell");
-  command->add_option("--tokens", o->tokens, "another budget than the config's");
+  command->add_option("--tokens", o->tokens, "another budget than the config's")->check(CLI::PositiveNumber);
+  add_threads(command);
   command->footer(
       "Ctrl-C or SIGTERM saves a checkpoint after the step and ends with 130.\n"
       "example: dsllm-ref pretrain --config demo.json --data data --out runs/mine");
@@ -144,7 +157,7 @@ void add_plot(CLI::App& app) {
 void add_params(CLI::App& app) {
   auto* command = app.add_subcommand("params", "Print the number of parameters, part by part");
   auto o = std::make_shared<ParamsOptions>();
-  command->add_option("--preset", o->preset, "deepseek-llm-7b, deepseek-llm-67b, demo or tiny");
+  command->add_option("--preset", o->preset, "a model by name")->check(CLI::IsMember(model_presets()));
   command->add_option("--config", o->config_file,
                       "a config file of this project, or a Hugging Face config.json");
   command->add_flag("--json", o->json, "print JSON");
@@ -152,14 +165,34 @@ void add_params(CLI::App& app) {
   command->callback([o] { params_command(*o, std::cout); });
 }
 
+// "1,2,3". CLI11's own lists let "1,,3" pass.
+std::vector<int32_t> parse_ids(const std::string& text) {
+  std::vector<int32_t> ids;
+  const char *at = text.data(), *const end = text.data() + text.size();
+  for (;;) {
+    int32_t id = 0;
+    const auto [stop, error] = std::from_chars(at, end, id);
+    if (error != std::errc() || (stop != end && *stop != ','))
+      throw UsageError("--ids", "whole numbers with a comma between two of them", "'" + text + "'");
+    ids.push_back(id);
+    if (stop == end) return ids;
+    at = stop + 1;
+  }
+}
+
 void add_logits(CLI::App& app) {
   auto* command = app.add_subcommand("logits", "Write the logits of every position of a text given as ids");
   auto o = std::make_shared<LogitsOptions>();
   command->add_option("--model", o->model, "folder in Hugging Face form")->required();
-  command->add_option("--ids", o->ids, "ids, separated by commas")->required()->delimiter(',');
+  auto ids = std::make_shared<std::string>();
+  command->add_option("--ids", *ids, "ids, separated by commas")->required();
   command->add_option("--out", o->out, "file to write, .npy")->required();
+  add_threads(command);
   command->footer("example: dsllm-ref logits --model runs/demo/model --ids 1,2,3 --out logits.npy");
-  command->callback([o] { logits_command(*o, std::cerr); });
+  command->callback([o, ids] {
+    o->ids = parse_ids(*ids);
+    logits_command(*o, std::cerr);
+  });
 }
 
 void add_generate(CLI::App& app) {
@@ -175,9 +208,17 @@ void add_generate(CLI::App& app) {
   command->add_option("--top-k", s.top_k, "keep this many of the likeliest tokens; 0: all")
       ->capture_default_str();
   command->add_option("--seed", s.seed, "of the draws")->capture_default_str();
+  add_threads(command);
   command->footer(
       "example: dsllm-ref generate --model runs/demo/model --prompt 'In the beginning' --top-p 0.9");
-  command->callback([o] { generate_command(*o, std::cout, std::cerr); });
+  command->callback([o] {
+    try {
+      o->sample.validate();
+    } catch (const ConfigError& e) {
+      throw CLI::ValidationError(e.what());
+    }
+    generate_command(*o, std::cout, std::cerr);
+  });
 }
 
 }  // namespace
@@ -186,10 +227,7 @@ int main(int argc, char** argv) {
   CLI::App app("The DeepSeek LLM paper (arXiv 2401.02954) in Eigen: tokenizer, pre-training, generation.",
                "dsllm-ref");
   app.require_subcommand(1);
-  int threads = 0, exit_code = 0;
-  app.add_option("--threads", threads, "threads to use; 0: one a core")->check(CLI::NonNegativeNumber);
-  app.fallthrough();  // --threads may stand behind the command too
-  app.parse_complete_callback([&] { set_threads(threads); });
+  int exit_code = 0;
   app.footer("Every command has --help with an example: dsllm-ref pretrain --help");
   add_tokenizer(app);
   add_data(app);

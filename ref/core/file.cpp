@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -86,15 +87,36 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   return *this;
 }
 
-AtomicFile::AtomicFile(const std::string& path) : path_(path), temporary_(path + ".tmp") {
-  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+namespace {
+
+// Where a chain of links ends, there or not; the path itself where there is none.
+std::string behind_links(std::filesystem::path path) {
+  for (int links = 0; links < 40 && std::filesystem::is_symlink(path); ++links)
+    path = path.parent_path() / std::filesystem::read_symlink(path);
+  return path.string();
+}
+
+// A device or a pipe, which is written to and never replaced.
+bool is_special(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(const std::string& path)
+    : path_(behind_links(path)), temporary_(path_ + ".tmp"), direct_(is_special(path_)) {
+  if (std::filesystem::is_directory(path_)) throw FileError(path_, "", "a file", "a directory");
+  if (direct_) temporary_ = path_;
+  descriptor_ =
+      ::open(temporary_.c_str(), (direct_ ? O_WRONLY : O_WRONLY | O_CREAT | O_TRUNC) | O_CLOEXEC, 0644);
   if (descriptor_ < 0) fail(temporary_, "a file that can be written");
 }
 
 AtomicFile::~AtomicFile() {
   if (descriptor_ < 0) return;
   ::close(descriptor_);
-  ::unlink(temporary_.c_str());
+  if (!direct_) ::unlink(temporary_.c_str());
 }
 
 void AtomicFile::write(const void* bytes, size_t count) {
@@ -109,6 +131,10 @@ void AtomicFile::write(const void* bytes, size_t count) {
 }
 
 void AtomicFile::commit() {
+  if (direct_) {
+    if (::close(std::exchange(descriptor_, -1)) != 0) fail(path_, "a device that takes what is written");
+    return;
+  }
   if (::fsync(descriptor_) != 0) fail(temporary_, "a file that can be flushed to the disk");
   const int closed = ::close(std::exchange(descriptor_, -1));
   if (closed != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {

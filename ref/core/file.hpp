@@ -35,7 +35,8 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-// Writes a file in pieces with the same guarantee as write_file_atomically: nothing has happened until commit().
+// Writes a file in pieces with the same guarantee as write_file_atomically: nothing has happened until commit(). A link
+// stays a link, and the file behind it is replaced; a device or a pipe is written to directly.
 class AtomicFile {
  public:
   explicit AtomicFile(const std::string& path);  // opens `path`.tmp; throws FileError
@@ -49,6 +50,7 @@ class AtomicFile {
 
  private:
   std::string path_, temporary_;
+  bool direct_ = false;  // a device or a pipe
   int descriptor_ = -1;
 };
 

@@ -8,7 +8,10 @@
 
 namespace dsllm {
 
-// How many threads parallel_for may use; set_threads(0) means all cores. Not to be called inside a parallel_for.
+inline constexpr int max_threads = 1024;
+
+// How many threads parallel_for may use, at most max_threads; set_threads(0) means one a core. To be called by the main
+// thread, outside of any parallel_for.
 void set_threads(int n);
 int threads();
 

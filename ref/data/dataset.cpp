@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <numbers>
 
+#include "ref/core/checksum.hpp"
 #include "ref/core/error.hpp"
 #include "ref/core/fields_json.hpp"
 #include "ref/core/npy.hpp"
@@ -96,6 +97,15 @@ void TokenFile::read(int64_t begin, std::span<int32_t> out) const {
   }
 }
 
+namespace {
+
+void check_checksum(const std::string& path, const std::string& expected) {
+  if (const std::string found = file_checksum(path); found != expected)
+    throw FileError(path, "", fmt::format("checksum {}, as in data.json", expected), found);
+}
+
+}  // namespace
+
 Dataset Dataset::open(const std::string& folder) {
   const std::string path = (std::filesystem::path(folder) / "data.json").string();
   Dataset data;
@@ -103,6 +113,10 @@ Dataset Dataset::open(const std::string& folder) {
   data.manifest = manifest_from_json(read_json(path), path);
   data.train = TokenFile(folder, data.manifest.train, data.manifest.vocab_size);
   data.heldout = TokenFile(folder, data.manifest.heldout, data.manifest.vocab_size);
+  check_checksum(data.train.path(), data.manifest.train.checksum);
+  check_checksum(data.heldout.path(), data.manifest.heldout.checksum);
+  check_checksum((std::filesystem::path(folder) / "tokenizer.json").string(),
+                 data.manifest.tokenizer_checksum);
   return data;
 }
 

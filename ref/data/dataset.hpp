@@ -89,7 +89,8 @@ struct Dataset {
   DataManifest manifest;
   TokenFile train, heldout;
 
-  // Opens a folder. Throws FileError where it is not whole, or its parts disagree with the manifest.
+  // Opens a folder and reads every file in it once, for its checksum. Throws FileError where it is not whole, or
+  // its parts disagree with the manifest.
   static Dataset open(const std::string& folder);
 };
 

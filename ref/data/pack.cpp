@@ -200,7 +200,6 @@ DataManifest pack(const PackOptions& options, const PackTokenizer& tokenizer,
   fs::create_directories(out, error);
   if (error) throw FileError(options.out, "", "a folder that can be made", error.message());
   const std::string manifest_path = (out / "data.json").string();
-  fs::remove(manifest_path, error);
 
   Packer packer(options, tokenizer);
   for (const std::string& path : options.inputs) {
@@ -211,6 +210,8 @@ DataManifest pack(const PackOptions& options, const PackTokenizer& tokenizer,
     });
     before += in_file;
   }
+  // All the text has been encoded: only now does an old set in this folder stop being one.
+  fs::remove(manifest_path, error);
   DataManifest manifest = packer.finish();
   const std::string tokenizer_path = (out / "tokenizer.json").string();
   write_file_atomically(tokenizer_path, tokenizer.json);

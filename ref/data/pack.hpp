@@ -44,7 +44,8 @@ void for_each_document(std::string_view text, std::string_view separator,
 // Whether block `index` of the whole input is held out.
 bool is_held_out(int64_t index, double heldout, uint64_t seed);
 
-// Writes the folder of ref/data/dataset.hpp; data.json is written last and an old one removed first. Inputs are mapped,
+// Writes the folder of ref/data/dataset.hpp; Text that is refused leaves an old set in the folder
+// as it was; data.json is removed before the other files are replaced, and written last. Inputs are mapped,
 // and ids written as they come: memory does not grow with the input. Same input, same files, for any number of
 // threads. `progress` is told how many bytes of how many are done. Throws FileError (with the place in the file, for text
 // that the tokenizer refuses), UsageError (no inputs), ValueError.

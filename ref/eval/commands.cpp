@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <optional>
 
 #include "ref/core/error.hpp"
 #include "ref/model/eigen_engine.hpp"
@@ -29,16 +30,23 @@ void generate_command(const GenerateOptions& options, std::ostream& out, std::os
   if (tokenizer.eos()) stop.push_back(*tokenizer.eos());
   ref::StreamDecoder text(tokenizer);
   out << options.prompt << std::flush;
-  const auto start = std::chrono::steady_clock::now();
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
+  std::optional<Clock::time_point> first;  // when the first token came: the prompt has been read
   const std::vector<int32_t> written = generate(*engine, prompt, options.sample, stop, [&](int32_t id) {
+    if (!first) first = Clock::now();
     // Rows of the embedding beyond the tokenizer's ids pad it to a round size; a trained model never chooses them.
     if (id < tokenizer.size()) out << text.push(id) << std::flush;
     return out.good();
   });
   out << text.finish() << "\n" << std::flush;
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  messages << fmt::format("{} tokens of prompt, {} written, {:.1f} tokens/s\n", prompt.size(), written.size(),
-                          static_cast<double>(prompt.size() + written.size()) / seconds.count());
+  if (!first) return;
+  const std::chrono::duration<double> reading = *first - start, writing = Clock::now() - *first;
+  messages << fmt::format("prompt: {} tokens in {:.2f} s; written: {} tokens", prompt.size(), reading.count(),
+                          written.size());
+  if (written.size() > 1)
+    messages << fmt::format(", {:.1f} a second", static_cast<double>(written.size() - 1) / writing.count());
+  messages << "\n";
 }
 
 }  // namespace dsllm

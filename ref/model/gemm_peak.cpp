@@ -1,6 +1,8 @@
 #include "ref/model/gemm_peak.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <thread>
 #include <vector>
 
 #include "ref/core/eigen.hpp"
@@ -10,7 +12,8 @@ namespace dsllm::ref {
 
 double measure_gemm_peak(int products) {
   constexpr int n = 1024;
-  const int count = threads();
+  // More threads than cores would only share them.
+  const int count = std::min(threads(), static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
   std::vector<RowMajor<float>> a, b, c;
   for (int i = 0; i < count; ++i) {
     a.push_back(RowMajor<float>::Constant(n, n, 0.5f));

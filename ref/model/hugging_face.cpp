@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cassert>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 
@@ -29,15 +31,22 @@ void require(const Json& json, const std::string& path, const char* field,
                   it->dump().substr(0, 60));
 }
 
-// Old configs say rope_theta; newer ones rope_parameters {"rope_theta", "rope_type"}.
+// Old configs say rope_theta; newer ones rope_parameters {"rope_theta", "rope_type"}. Anything else in there scales the
+// angles in a way that is not supported.
 Json with_plain_rope_theta(Json json, const std::string& path) {
   const auto it = json.find("rope_parameters");
   if (it == json.end() || it->is_null()) return json;
   if (!it->is_object())
     throw FileError(path, "field 'rope_parameters'", "an object", it->dump().substr(0, 60));
+  for (const auto& [key, value] : it->items())
+    if (key != "rope_theta" && key != "rope_type" && key != "type")
+      throw FileError(path, fmt::format("field 'rope_parameters.{}'", key), "rope_theta and rope_type alone",
+                      value.dump().substr(0, 60));
   require(*it, path, "rope_type", {"default"});
-  if (it->contains("rope_theta") && !json.contains("rope_theta")) {
+  require(*it, path, "type", {"default"});
+  if (it->contains("rope_theta")) {
     const Json theta = (*it)["rope_theta"];
+    require(json, path, "rope_theta", {theta});  // two that differ are a contradiction
     json["rope_theta"] = theta;
   }
   return json;
@@ -53,7 +62,10 @@ bool is_known_extra(const std::string& name) {
 HuggingFaceConfig config_from_hugging_face(const Json& raw, const std::string& path) {
   if (!raw.is_object()) throw FileError(path, "", "a JSON object", raw.dump().substr(0, 60));
   const Json json = with_plain_rope_theta(raw, path);
+  if (!json.contains("model_type") || json["model_type"].is_null())
+    throw FileError(path, "field 'model_type'", "\"llama\"", "nothing");
   require(json, path, "model_type", {"llama"});
+  require(json, path, "partial_rotary_factor", {1.0, 1});
   require(json, path, "hidden_act", {"silu", "swish"});
   require(json, path, "attention_bias", {false});
   require(json, path, "mlp_bias", {false});

@@ -1,4 +1,6 @@
 // Linear layer without a bias (paper, section 2.2: the model has none). The weight is [d_out, d_in], as in checkpoints.
+//
+// Every function throws ShapeError; outputs alias nothing.
 #pragma once
 
 #include "ref/core/bf16.hpp"
@@ -6,7 +8,7 @@
 
 namespace dsllm::ref {
 
-// y = x W^T.   x [n, d_in], weight W [d_out, d_in], y [n, d_out]; y aliases nothing.
+// y = x W^T.   x [n, d_in], weight W [d_out, d_in], y [n, d_out].
 // With bf16 weights the products and sums are float.
 template <class T, class W = T>
 void linear_forward(In<T, 2> x, In<W, 2> weight, Out<T, 2> y);

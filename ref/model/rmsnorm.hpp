@@ -13,6 +13,7 @@ template <class T, class W = T>
 void rmsnorm_forward(In<T, 2> x, In<W, 1> weight, double eps, Out<T, 2> y, Out<T, 1> inv_rms);
 
 // dy [n, d], x [n, d] (the input), weight [d], inv_rms [n], dx [n, d], dweight [d] (accumulates). dx may be dy.
+// Throws ShapeError.
 template <class T>
 void rmsnorm_backward(In<T, 2> dy, In<T, 2> x, In<T, 1> weight, In<T, 1> inv_rms, Out<T, 2> dx,
                       Out<T, 1> dweight);

@@ -24,12 +24,13 @@ void rope_angles(int64_t first_position, double theta, Out<T, 2> cos, Out<T, 2> 
 template <class T>
 void rope_forward(In<T, 4> x, In<T, 2> cos, In<T, 2> sin, RopeLayout layout, Out<T, 4> y);
 
-// The transpose of a rotation is the rotation by the negative angle. dx may be dy.
+// The transpose of a rotation is the rotation by the negative angle. dx may be dy. Throws ShapeError.
 template <class T>
 void rope_backward(In<T, 4> dy, In<T, 2> cos, In<T, 2> sin, RopeLayout layout, Out<T, 4> dx);
 
 // Reorders the rows of a query or key projection, weight [heads * d_head, d_in], so that a model with layout `to`
-// computes what the model with layout `from` did. converted must not overlap weight.
+// computes what the model with layout `from` did. converted must not overlap weight. Throws
+// ShapeError unless the rows make `heads` heads of even width.
 template <class T>
 void rope_convert_weight(In<T, 2> weight, int64_t heads, RopeLayout from, RopeLayout to, Out<T, 2> converted);
 

@@ -12,6 +12,7 @@ template <class T>
 void swiglu_forward(In<T, 2> gate, In<T, 2> up, Out<T, 2> y);
 
 // dy, gate, up, dgate, dup [n, d_ff]. dgate may be gate or dy, dup may be up or dy.
+// Throws ShapeError.
 template <class T>
 void swiglu_backward(In<T, 2> dy, In<T, 2> gate, In<T, 2> up, Out<T, 2> dgate, Out<T, 2> dup);
 

@@ -20,9 +20,12 @@ class Trainer {
   Trainer(const std::vector<PretokenCount>& pretokens, const TrainOptions& options)
       : options_(options), queue_(Later{&options_, &bytes_}) {
     for (const std::string& special : options.special_tokens) {
-      if (special.empty() || known_.contains(special))
-        throw ValueError("train_bpe", "special tokens that are not empty, each once",
-                         fmt::format("'{}'", special));
+      if (special.empty() || known_.contains(special) || find_invalid_utf8(special) != special.size()) {
+        std::string shown;
+        append_repaired_utf8(special, shown);
+        throw ValueError("train_bpe", "special tokens in UTF-8 that are not empty, each once",
+                         fmt::format("'{}'", shown));
+      }
       vocabulary_.added.push_back({token_id(special, special), special, true, false});
     }
     add_alphabet(pretokens);

@@ -14,9 +14,9 @@
 namespace dsllm {
 
 struct TrainConfig {
-  int64_t tokens = 2'000'000;  // the budget; the last step may pass it by less than one batch
-  int64_t batch = 16;          // sequences per step
-  int64_t micro_batch = 16;    // sequences that are computed at once; their gradients are added up in fp32
+  int64_t tokens = 20'000'000;  // the budget; the last step may pass it by less than one batch
+  int64_t batch = 16;           // sequences per step
+  int64_t micro_batch = 16;     // sequences that are computed at once; their gradients are added up in fp32
   int64_t seq_len = 256;
   std::string schedule = "multi-step";  // or "cosine"
   double lr = 1e-3;

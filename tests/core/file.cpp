@@ -1,8 +1,11 @@
 #include "ref/core/file.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
@@ -136,4 +139,27 @@ TEST_CASE("file: a lock has one holder, and is free again when that is gone") {
   }
   CHECK_NOTHROW(FileLock(folder / "lock"));
   CHECK_THROWS_AS(FileLock(folder / "no/such/folder"), FileError);
+}
+
+TEST_CASE("file: a link stays a link, a device stays a device, a folder is refused") {
+  const TemporaryFolder folder;
+  write_file_atomically(folder / "target", "old");
+  fs::create_symlink("target", folder / "link");
+  write_file_atomically(folder / "link", "new");
+  CHECK(fs::is_symlink(folder / "link"));
+  CHECK(read_file(folder / "target") == "new");
+  fs::create_symlink("not yet there", folder / "dangling");
+  write_file_atomically(folder / "dangling", "x");
+  CHECK(fs::is_symlink(folder / "dangling"));
+  CHECK(read_file(folder / "not yet there") == "x");
+  // A pipe of our own: as root, a writer that is wrong would replace /dev/full for everybody.
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  const int reader = ::open((folder / "pipe").c_str(), O_RDWR);
+  write_file_atomically(folder / "pipe", "through");
+  char bytes[8] = {};
+  CHECK(::read(reader, bytes, 7) == 7);
+  ::close(reader);
+  CHECK(std::string(bytes) == "through");
+  CHECK(fs::is_fifo(folder / "pipe"));
+  CHECK_THROWS_AS(write_file_atomically(folder.path, "x"), FileError);
 }

@@ -192,3 +192,32 @@ TEST_CASE("pack: bad options, inputs and text are errors that name the place") {
   CHECK(!std::filesystem::exists(out + "/train.ids"));
   CHECK_THROWS_AS(Dataset::open(out), FileError);
 }
+
+TEST_CASE("pack: text that is refused leaves the set that was there; a file that was changed is found out") {
+  const ScratchFolder scratch;
+  const std::string a = scratch.write("a.txt", numbered_lines(1000)), out = scratch / "data";
+  pack({{a}, out, "", 0.05, 1000, 0}, byte_tokenizer());
+  PackTokenizer refuses = byte_tokenizer();
+  refuses.encode = [](std::string_view, std::vector<int32_t>&) {
+    throw ValueError("encode", "UTF-8", "byte ff");
+  };
+  CHECK_THROWS_AS(pack({{a}, out, "", 0.05, 1000, 0}, refuses), FileError);
+  CHECK_NOTHROW(Dataset::open(out));
+
+  for (const char* name : {"train.npy", "heldout.npy", "tokenizer.json"}) {
+    const std::string path = out + "/" + name, good = read_file(path);
+    std::string changed = good;
+    changed.back() ^= 1;
+    write_file_atomically(path, changed);
+    try {
+      Dataset::open(out);
+      FAIL("accepted a changed " << name);
+    } catch (const FileError& e) {
+      CHECK_MESSAGE(
+          std::string(e.what()).find(std::string(name) + ": expected checksum ") != std::string::npos,
+          e.what());
+    }
+    write_file_atomically(path, good);
+  }
+  CHECK_NOTHROW(Dataset::open(out));
+}

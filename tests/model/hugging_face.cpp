@@ -1,6 +1,7 @@
 #include "ref/model/hugging_face.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <cmath>
 #include <filesystem>
@@ -200,24 +201,25 @@ TEST_CASE("hugging_face: config fields are read, and what would change the arith
     json[field] = value;
     return json;
   };
-  CHECK(parse(with("rope_parameters", {{"rope_type", "default"}, {"rope_theta", 500000.0}})).rope_theta ==
-        10000);
+  check_error(
+      [&] {
+        parse(with("rope_parameters", {{"rope_type", "default"}, {"rope_theta", 500000.0}}));
+      },
+      "field 'rope_theta': expected 500000.0, got 10000.0");
   Json newer = with("rope_parameters", {{"rope_type", "default"}, {"rope_theta", 500000.0}});
   newer.erase("rope_theta");
   CHECK(parse(newer).rope_theta == 500000);
   CHECK(parse(with("num_key_value_heads", nullptr)).n_kv_heads == 4);
   CHECK(parse(with("use_cache", true)).n_layers == 2);
-  for (const auto& [field, value] :
-       std::vector<std::pair<const char*, Json>>{{"model_type", "mixtral"},
-                                                 {"hidden_act", "gelu"},
-                                                 {"attention_bias", true},
-                                                 {"mlp_bias", true},
-                                                 {"rope_scaling", {{"type", "linear"}}},
-                                                 {"rope_parameters", {{"rope_type", "yarn"}}},
-                                                 {"sliding_window", 128},
-                                                 {"quantization_config", Json::object()}})
-    check_error([&] { parse(with(field, value)); },
-                field == std::string("rope_parameters") ? "rope_type" : field);
+  const std::vector<std::pair<const char*, Json>> refused = {
+      {"model_type", "mixtral"},      {"model_type", nullptr}, {"hidden_act", "gelu"},
+      {"attention_bias", true},       {"mlp_bias", true},      {"rope_scaling", {{"type", "linear"}}},
+      {"partial_rotary_factor", 0.5}, {"sliding_window", 128}, {"quantization_config", Json::object()}};
+  for (const auto& change : refused)
+    check_error([&] { parse(with(change.first, change.second)); }, fmt::format("field '{}'", change.first));
+  check_error([&] { parse(with("rope_parameters", {{"rope_type", "yarn"}})); }, "field 'rope_type'");
+  check_error([&] { parse(with("rope_parameters", {{"type", "yarn"}})); }, "field 'type'");
+  check_error([&] { parse(with("rope_parameters", {{"factor", 4.0}})); }, "field 'rope_parameters.factor'");
   check_error([&] { parse(with("hidden_size", "24")); }, "field 'hidden_size': expected a whole number");
   check_error([&] { parse(with("num_hidden_layers", nullptr)); }, "field 'num_hidden_layers'");
   check_error([&] { parse(with("num_key_value_heads", 3)); },

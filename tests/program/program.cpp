@@ -50,17 +50,21 @@ TEST_CASE("program: every command has --help with an example on standard output"
 TEST_CASE("program: wrong usage exits with 2, a failed run with 1, each with words on standard error only") {
   for (const char* usage :
        {"", "no-such-command", "params --no-such-option", "params", "params --preset tiny --config x",
-        "generate --prompt x", "logits --model x --ids 1,x --out y", "--threads -1 params"}) {
+        "generate --prompt x", "logits --model x --ids 1,x --out y", "params --preset no-such-preset",
+        "--threads -1 params", "logits --model x --ids 1,,3 --out y", "logits --model x --ids '' --out y",
+        "logits --model x --ids 1 --out y --threads -1", "tokenizer train --input x --vocab-size -5 --out y",
+        "generate --model x --prompt x --temperature nan", "generate --model x --prompt x --top-p 1.5",
+        "pretrain --data x --out y --tokens -1"}) {
     const Outcome o = run(usage);
     CHECK_MESSAGE(o.code == 2, usage << ": " << o.code);
     CHECK_MESSAGE(o.out.empty(), usage);
     CHECK_MESSAGE(!o.err.empty(), usage);
   }
-  for (const char* failing : {"params --preset no-such-preset", "params --config /no/such/file",
-                              "logits --model /no/such/folder --ids 1 --out /tmp/x.npy",
-                              "tokenizer encode --tokenizer /no/such/file --input /dev/null",
-                              "pretrain --config /no/such/file --data x --out /tmp/no-such-run",
-                              "generate --model /no/such/folder --prompt x", "plot /no/such/run"}) {
+  for (const char* failing :
+       {"params --config /no/such/file", "logits --model /no/such/folder --ids 1 --out no/such/x.npy",
+        "tokenizer encode --tokenizer /no/such/file --input /dev/null",
+        "pretrain --config /no/such/file --data x --out no/such/run",
+        "generate --model /no/such/folder --prompt x", "plot /no/such/run"}) {
     const Outcome o = run(failing);
     CHECK_MESSAGE(o.code == 1, failing << ": " << o.code);
     CHECK_MESSAGE(contains(o.err, "dsllm-ref: "), failing);

@@ -80,7 +80,7 @@ TEST_CASE(
   CHECK_NOTHROW(check_continues(saved, other, false));
   other.tokens *= 2;
   CHECK_THROWS_WITH_AS(check_continues(saved, other, false),
-                       "tokens: expected 2000000, as in the checkpoint, got 4000000", ConfigError);
+                       "tokens: expected 20000000, as in the checkpoint, got 40000000", ConfigError);
   other.stages = {};
   CHECK_NOTHROW(check_continues(saved, other, true));
   for (int field = 0; field < 5; ++field) {
