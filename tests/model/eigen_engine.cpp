@@ -1,5 +1,7 @@
 #include "ref/model/eigen_engine.hpp"
 
+#include <algorithm>
+
 #include "ref/core/parallel.hpp"
 #include "tests/model/support.hpp"
 #include "tests/model/tiny.hpp"
@@ -120,4 +122,26 @@ TEST_CASE("engine: an array of another size is refused with its name") {
   CHECK(message_of([&] { engine.copy_out(StatePart::weights, p, wrong); }) ==
         "copy_out: expected model.layers.0.input_layernorm.weight [64], got [5]");
   CHECK_THROWS_AS(engine.copy_in(StatePart::adam_v, p, wrong), ShapeError);
+}
+
+TEST_CASE("engine: weights and both moments are copied in and out, each to its own place") {
+  EigenEngine engine(model_preset("tiny"), 1, 4);
+  const StatePart parts[] = {StatePart::weights, StatePart::adam_m, StatePart::adam_v};
+  const auto value = [](int part, size_t tensor) {
+    return static_cast<float>(100 * part + 1) + static_cast<float>(tensor);
+  };
+  for (int part = 0; part < 3; ++part)
+    for (size_t i = 0; i < engine.parameters().size(); ++i) {
+      const ParameterInfo& p = engine.parameters()[i];
+      Tensor<float, 1> host(p.size);
+      std::fill_n(host.data, p.size, value(part, i));
+      engine.copy_in(parts[part], p, host);
+    }
+  for (int part = 0; part < 3; ++part)
+    for (size_t i = 0; i < engine.parameters().size(); ++i) {
+      const ParameterInfo& p = engine.parameters()[i];
+      Tensor<float, 1> host(p.size);
+      engine.copy_out(parts[part], p, host);
+      for (int64_t j = 0; j < p.size; ++j) REQUIRE(host(j) == value(part, i));
+    }
 }
