@@ -13,7 +13,7 @@
 namespace dsllm {
 
 struct bf16 {
-  uint16_t bits = 0;
+  uint16_t bits;  // bf16() leaves it open, as CUDA asks of what lies in shared memory; bf16{} is 0
 
   bf16() = default;
   DSLLM_HD explicit bf16(float x) : bits(round(x)) {}

@@ -1,0 +1,68 @@
+// 16 bytes at once: the widest load and store of a thread, so that a warp moves 512 bytes with one request.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "cuda/core/kernel.hpp"
+#if !defined(__CUDACC__)
+#include "cuda/simt/checks.hpp"
+#endif
+
+namespace dsllm::cuda {
+
+// As many T as fit in 16 bytes: 4 floats, 8 bf16.
+template <class T>
+struct alignas(16) Vector {
+  static constexpr int size = 16 / static_cast<int>(sizeof(T));
+  T element[size];
+
+  __device__ T& operator[](int i) { return element[i]; }
+  __device__ const T& operator[](int i) const { return element[i]; }
+};
+
+// p must be a multiple of 16 bytes.
+template <class T>
+__device__ Vector<T> load16(const T* p);
+template <class T>
+__device__ void store16(T* p, const Vector<T>& v);
+
+// Whether the addresses of both and a row length of n elements allow 16-byte accesses to every row.
+template <class T>
+__host__ bool fits16(const T* p, int64_t n) {
+  return reinterpret_cast<uintptr_t>(p) % 16 == 0 && n % Vector<T>::size == 0;
+}
+
+#if defined(__CUDACC__)
+
+template <class T>
+__device__ Vector<T> load16(const T* p) {
+  return *reinterpret_cast<const Vector<T>*>(p);
+}
+template <class T>
+__device__ void store16(T* p, const Vector<T>& v) {
+  *reinterpret_cast<Vector<T>*>(p) = v;
+}
+
+#else
+
+namespace simt {
+// In vector.cpp: checked, and one access of 16 bytes to the inspector. (Compilers split such copies as they like.)
+void load16(void* to, const void* from);
+void store16(void* to, const void* from);
+}  // namespace simt
+
+template <class T>
+Vector<T> load16(const T* p) {
+  Vector<T> v;
+  simt::load16(&v, p);
+  return v;
+}
+template <class T>
+void store16(T* p, const Vector<T>& v) {
+  simt::store16(p, &v);
+}
+
+#endif
+
+}  // namespace dsllm::cuda

@@ -1,0 +1,7 @@
+#include "cuda/core/device.hpp"
+
+namespace dsllm::cuda {
+Backend backend() {
+  return Backend::inspect;
+}
+}  // namespace dsllm::cuda

@@ -1,0 +1,210 @@
+// One block of threads, run by one OS thread.
+//
+// Each CUDA thread is a fiber. It runs until it waits at a barrier or at a collective of its warp, and then another one of
+// the block goes on; when the last one that is waited for arrives, all of them can. Which threads wait, and for what, is kept
+// in 32-bit masks, one bit a lane. Until the first barrier or collective of a block no fiber is needed: its threads run one
+// after another as plain calls.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cuda/simt/fiber.hpp"
+#include "cuda/simt/order.hpp"
+#include "cuda/simt/site.hpp"
+
+namespace dsllm::cuda::simt {
+
+inline constexpr unsigned warp_size = 32;
+inline constexpr unsigned max_block_threads = 1024;
+
+struct Index3 {
+  unsigned x = 0, y = 0, z = 0;
+};
+
+enum class BarrierKind : uint8_t { sync, count, all, any };
+
+// What the lanes of a warp do together. Those named in `mask` have to arrive with the same mask and the same operation.
+struct Collective {
+  uint32_t mask = 0;
+  uint32_t arrived = 0;
+  const char* operation = "";
+  Site site;  // of the first that arrived
+};
+
+struct Warp {
+  uint32_t lanes = 0;          // that exist: the last warp of a block may have fewer than 32
+  uint32_t live = 0;           // have not returned
+  uint32_t started = 0;        // have a stack
+  uint32_t at_collective = 0;  // wait
+  uint32_t at_barrier = 0;     // wait
+  uint32_t at_activemask = 0;  // wait until nobody else of the warp can run
+  uint32_t active = 0;         // the answer to those
+
+  // Masks that do not overlap can be under way at the same time.
+  Collective pending[warp_size];
+  unsigned n_pending = 0;
+
+  // What each lane brought, and what it takes away.
+  uint64_t value[warp_size];
+  uint64_t result[warp_size];
+  uint32_t source[warp_size];
+  const void* arguments[warp_size];
+  Site site[warp_size];  // where each lane waits
+
+  uint32_t runnable() const { return live & ~(at_collective | at_barrier | at_activemask); }
+};
+
+// cp.async that was issued and not waited for.
+struct PendingCopy {
+  void* shared;
+  const void* global;
+  int bytes, valid;  // the rest becomes zero
+  unsigned group;
+};
+
+// A kernel as the executor sees it: call(arguments) is one thread of it.
+struct Grid {
+  void (*call)(const void* arguments) = nullptr;
+  const void* arguments = nullptr;
+  int64_t argument_bytes = 0;
+  const void* function = nullptr;  // the kernel, for its name
+  Index3 grid, block;
+  int64_t shared_bytes = 0;
+};
+
+class Block {
+ public:
+  Block();
+  ~Block();
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+
+  // Runs block number `index` of the grid to its end. Throws KernelError if the kernel is wrong.
+  void run(const Grid& grid, int64_t index);
+
+  // What a kernel reads (threadIdx and the others); public for speed.
+  Index3 thread_index, block_index, block_dim, grid_dim;
+
+  // Called by a thread of the block.
+  int barrier(BarrierKind kind, bool predicate, Site site);
+  // Waits until every lane of the mask is here. `finish(warp, mask)` runs once, when the last one arrives, and computes
+  // warp.result from warp.value and its fellows. Returns the calling lane.
+  template <class Finish>
+  unsigned collective(uint32_t mask, const char* operation, Site site, const Finish& finish);
+  uint32_t active_mask(Site site);
+  // Ends the whole kernel with a message about the running thread: by a line, or by an instruction.
+  [[noreturn]] void fail(const std::string& expected, const std::string& got, Site site = {});
+  [[noreturn]] void fail_at(const std::string& expected, const std::string& got, const void* instruction);
+  // After a memory fault at this address.
+  [[noreturn]] void fault(const void* address, const void* instruction);
+  bool in_kernel() const { return in_kernel_; }
+  // As memory.hpp's, and knows the block's shared memory: "8 bytes past the end of the dynamic shared memory (512 bytes)".
+  std::string describe_address(const void* address) const;
+
+  unsigned thread() const { return thread_; }
+  unsigned lane() const { return thread_ % warp_size; }
+  unsigned thread_count() const { return n_threads_; }
+  Warp& warp() { return warps_[thread_ / warp_size]; }
+  const Grid& grid() const { return *grid_; }
+  int64_t index() const { return index_; }
+  std::byte* shared() const { return shared_; }
+  int64_t shared_bytes() const { return grid_->shared_bytes; }
+  const Stacks& stacks() const { return stacks_; }
+  bool owns(const void* address) const;  // stacks, arguments and the executor's own bookkeeping
+  Index3 index_of(unsigned thread) const;
+  uint32_t barriers_passed() const { return barriers_passed_; }
+
+  // Copies that a thread issued with cp.async.
+  struct AsyncCopies {
+    std::vector<PendingCopy> pending;
+    unsigned group = 0;  // the one that is being filled
+  };
+  AsyncCopies& async_copies() {
+    has_copies_ = true;
+    return copies_[thread_];
+  }
+
+ private:
+  friend void fiber_main();
+
+  void start(const Grid& grid, int64_t index);
+  void run_threads();  // on the first fiber of a block
+  void leave();        // the running thread has returned
+  void become_fibers();
+  void set_thread(unsigned thread);
+  void resume(Fiber* save, unsigned thread);
+  void wait();
+  unsigned next_thread();
+  unsigned next_forward(unsigned from);
+  unsigned next_backward(unsigned from);
+  unsigned next_random();
+  unsigned turn(unsigned i) const;
+  void release_barrier();
+  [[noreturn]] void deadlock();
+  [[noreturn]] void divergent_barrier(unsigned missing, const std::string& what);
+  void check_collective(uint32_t& mask, const char* operation, Site site);
+  Collective& join(uint32_t mask, const char* operation, Site site);
+  void complete(Collective& c);
+
+  unsigned thread_ = 0, n_threads_ = 0, n_warps_ = 0;
+  unsigned n_live_ = 0, n_at_barrier_ = 0;
+  bool fibers_ = false;  // false: plain calls so far
+  uint32_t barriers_passed_ = 0;
+  BarrierKind barrier_kind_ = BarrierKind::sync;
+  Site barrier_site_;
+  int barrier_votes_ = 0, barrier_result_ = 0;
+  Order order_;
+  uint64_t random_ = 0;
+
+  Fiber outside_ = nullptr;  // the OS thread's own stack
+  Fiber fiber_[max_block_threads];
+  Index3 indices_[max_block_threads];
+  uint16_t turns_[max_block_threads];  // who begins when
+  Warp warps_[max_block_threads / warp_size];
+  std::vector<AsyncCopies> copies_;
+  Stacks stacks_;
+
+  const Grid* grid_ = nullptr;
+  Index3 last_grid_, last_block_;
+  int64_t index_ = 0;
+  std::byte* shared_memory_;  // the mapping; shared_ ends at its end, before a page that faults
+  std::byte* shared_ = nullptr;
+  bool in_kernel_ = false, has_copies_ = false;
+
+  struct Failure {
+    bool happened = false;
+    std::string expected, got;
+    Site site;
+    const void* instruction = nullptr;
+    const void* address = nullptr;  // of a memory fault
+  };
+  Failure failure_;
+  [[noreturn]] void abandon();
+  [[noreturn]] void report();
+  void check_shared_end() const;
+};
+
+// The block that this OS thread runs, or null. Kernels reach everything through it.
+extern constinit thread_local Block* current;
+
+template <class Finish>
+unsigned Block::collective(uint32_t mask, const char* operation, Site site, const Finish& finish) {
+  become_fibers();
+  check_collective(mask, operation, site);
+  Warp& w = warp();
+  const unsigned lane = thread_ % warp_size;
+  Collective& c = join(mask, operation, site);
+  if (c.arrived == mask) {
+    finish(w, mask);
+    complete(c);
+  } else {
+    w.site[lane] = site;
+    w.at_collective |= 1u << lane;
+    wait();
+  }
+  return lane;
+}
+
+}  // namespace dsllm::cuda::simt

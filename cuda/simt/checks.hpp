@@ -1,0 +1,17 @@
+// Accesses that the executor makes on behalf of a kernel: checked here, since no compiler shows them to anybody.
+#pragma once
+
+#include <cstdint>
+
+namespace dsllm::cuda::simt {
+
+// Ends the kernel if the address is no multiple of `bytes` (2, 4, 8, 16); tells the observer.
+void check_read(const void* address, int bytes, const void* pc);
+void check_write(const void* address, int bytes, const void* pc);
+void check_atomic(const void* address, int bytes, const void* pc);
+
+// Whether bytes address .. address + bytes - 1 lie in the shared memory of the running block: the dynamic part, or a static
+// variable.
+bool is_shared(const void* address, int bytes);
+
+}  // namespace dsllm::cuda::simt

@@ -1,0 +1,132 @@
+#include "cuda/simt/fiber.hpp"
+
+#include <sys/mman.h>
+
+#include <cstdint>
+#include <new>
+
+#ifdef DSLLM_SIMT_BOOST_CONTEXT
+#include <boost/context/detail/fcontext.hpp>
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
+namespace dsllm::cuda::simt {
+namespace {
+
+constexpr size_t page = 4096;
+#ifdef __SANITIZE_ADDRESS__
+constexpr size_t stack_bytes = 256 * 1024;  // redzones around every variable
+#else
+constexpr size_t stack_bytes = 64 * 1024;
+#endif
+
+// Tops at equal distances would fall into the same sets of the cache, all of them; one line apart they spread out.
+constexpr size_t stagger(unsigned i) {
+  return 64 * (i % 31);
+}
+
+}  // namespace
+
+#ifdef DSLLM_SIMT_BOOST_CONTEXT
+
+namespace context = boost::context::detail;
+
+// Whoever jumps hands over where its own context is to be stored.
+static void begin(context::transfer_t from) {
+  *static_cast<Fiber*>(from.data) = from.fctx;
+  fiber_main();
+}
+
+Fiber make_fiber(std::byte* top, size_t bytes) {
+  return context::make_fcontext(top, bytes, begin);
+}
+
+void switch_fiber(Fiber* from, Fiber to) {
+  const context::transfer_t back = context::jump_fcontext(to, from);
+  *static_cast<Fiber*>(back.data) = back.fctx;
+}
+
+#else
+
+// void dsllm_simt_switch(Fiber* from /* rdi */, Fiber to /* rsi */)
+// System V ABI: rbx, rbp and r12 to r15 belong to the caller; the return address lies above them.
+asm(R"(
+.text
+.p2align 4
+.globl dsllm_simt_switch
+.hidden dsllm_simt_switch
+.type dsllm_simt_switch, @function
+dsllm_simt_switch:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  movq %rsp, (%rdi)
+  movq %rsi, %rsp
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  popq %rbp
+  popq %rcx
+  jmpq *%rcx
+.size dsllm_simt_switch, .-dsllm_simt_switch
+)");
+extern "C" void dsllm_simt_switch(Fiber* from, Fiber to);
+
+Fiber make_fiber(std::byte* top, size_t) {
+  auto* stack = reinterpret_cast<void**>(top);
+  *--stack = nullptr;  // fiber_main's return address: it has none, and a debugger stops here
+  *--stack = reinterpret_cast<void*>(fiber_main);
+  for (int saved_register = 0; saved_register < 6; ++saved_register) *--stack = nullptr;
+  return stack;
+}
+
+void switch_fiber(Fiber* from, Fiber to) {
+  dsllm_simt_switch(from, to);
+}
+
+#endif
+
+Stacks::Stacks(unsigned count) : count_(count) {
+  void* memory = mmap(nullptr, count * stack_bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  memory_ = static_cast<std::byte*>(memory);
+  // Where the system runs out of mappings (65530 by default) the rest of the stacks have no guard.
+  for (unsigned i = 0; i < count; ++i)
+    if (mprotect(memory_ + i * stack_bytes, page, PROT_NONE) != 0) break;
+}
+
+Stacks::~Stacks() {
+  munmap(memory_, count_ * stack_bytes);
+}
+
+Fiber Stacks::fresh(unsigned i) const {
+  std::byte* top = memory_ + (i + 1) * stack_bytes - stagger(i);
+  return make_fiber(top, stack_bytes - page - stagger(i));
+}
+
+bool Stacks::contains(const void* address) const {
+  const auto* p = static_cast<const std::byte*>(address);
+  return p >= memory_ && p < memory_ + count_ * stack_bytes;
+}
+
+bool Stacks::in_guard(const void* address) const {
+  return contains(address) &&
+         static_cast<size_t>(static_cast<const std::byte*>(address) - memory_) % stack_bytes < page;
+}
+
+void Stacks::forget_frames() const {
+#ifdef __SANITIZE_ADDRESS__
+  for (unsigned i = 0; i < count_; ++i)
+    __asan_unpoison_memory_region(memory_ + i * stack_bytes + page, stack_bytes - page);
+#endif
+}
+
+}  // namespace dsllm::cuda::simt

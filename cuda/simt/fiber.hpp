@@ -1,0 +1,50 @@
+// Fibers: several stacks on one OS thread, and a switch between them that costs a few nanoseconds.
+//
+// A fiber that does not run is known by its saved stack pointer. Switching pushes the registers that the calling
+// convention lets a caller keep, changes the stack pointer, and pops the other fiber's. (The signal mask stays, which
+// is what makes swapcontext slow: it asks the system for it.)
+//
+// On x86-64 the switch is ours, elsewhere Boost.Context's; DSLLM_SIMT_BOOST_CONTEXT chooses the latter everywhere.
+#pragma once
+
+#include <cstddef>
+
+#if !defined(__x86_64__) && !defined(DSLLM_SIMT_BOOST_CONTEXT)
+#define DSLLM_SIMT_BOOST_CONTEXT
+#endif
+
+namespace dsllm::cuda::simt {
+
+using Fiber = void*;
+
+// What every new fiber runs. It must not return; block.cpp defines it.
+[[noreturn]] void fiber_main();
+
+// A fiber that has not begun, on the stack that ends below `top` (of `bytes` bytes). top must be a multiple of 16.
+Fiber make_fiber(std::byte* top, size_t bytes);
+
+// Leaves the running fiber, stores it in *from, and goes on with `to`. Returns when somebody switches back.
+void switch_fiber(Fiber* from, Fiber to);
+
+// Memory for stacks, with a page below each that faults when a stack overflows. Pages that nobody touches cost nothing.
+class Stacks {
+ public:
+  explicit Stacks(unsigned count);  // throws std::bad_alloc
+  ~Stacks();
+  Stacks(const Stacks&) = delete;
+  Stacks& operator=(const Stacks&) = delete;
+
+  Fiber fresh(unsigned i) const;
+  unsigned count() const { return count_; }
+  bool contains(const void* address) const;
+  // Whether a fault at this address is the overflow of a stack.
+  bool in_guard(const void* address) const;
+  // To be called before stacks are used again that were left in the middle of a function.
+  void forget_frames() const;
+
+ private:
+  std::byte* memory_;
+  unsigned count_;
+};
+
+}  // namespace dsllm::cuda::simt

@@ -1,0 +1,180 @@
+#include "cuda/simt/tensor_core.hpp"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <cstring>
+
+#include "cuda/simt/block.hpp"
+#include "cuda/simt/checks.hpp"
+#include "cuda/simt/observer.hpp"
+#include "ref/core/bf16.hpp"
+
+namespace dsllm::cuda::simt {
+namespace {
+
+struct MmaArguments {
+  float* d;
+  const uint32_t* a;
+  const uint32_t* b;
+};
+
+float low_half(MmaType type, uint32_t r) {
+  return type == MmaType::bf16 ? std::bit_cast<float>(r << 16) : f16_to_float({static_cast<uint16_t>(r)});
+}
+float high_half(MmaType type, uint32_t r) {
+  return type == MmaType::bf16 ? std::bit_cast<float>(r & 0xffff0000u)
+                               : f16_to_float({static_cast<uint16_t>(r >> 16)});
+}
+// tf32 has 10 bits of mantissa; the tensor core does not look at the other 13.
+float tf32(uint32_t r) {
+  return std::bit_cast<float>(r & 0xffffe000u);
+}
+
+struct alignas(64) Tiles {
+  float a[16][16], b[16][8], d[16][8];
+};
+
+void gather(MmaType type, const Warp& w, Tiles& tiles) {
+  for (int lane = 0; lane < 32; ++lane) {
+    const auto& x = *static_cast<const MmaArguments*>(w.arguments[lane]);
+    const int g = lane / 4, t = lane % 4;
+    for (int r = 0; r < 4; ++r) {
+      const int row = g + 8 * (r % 2);
+      if (type == MmaType::tf32) {
+        tiles.a[row][t + 4 * (r / 2)] = tf32(x.a[r]);
+      } else {
+        tiles.a[row][2 * t + 8 * (r / 2)] = low_half(type, x.a[r]);
+        tiles.a[row][2 * t + 8 * (r / 2) + 1] = high_half(type, x.a[r]);
+      }
+      tiles.d[row][2 * t + r / 2] = x.d[2 * (r % 2) + r / 2];
+    }
+    for (int r = 0; r < 2; ++r) {
+      if (type == MmaType::tf32) {
+        tiles.b[t + 4 * r][g] = tf32(x.b[r]);
+      } else {
+        tiles.b[2 * t + 8 * r][g] = low_half(type, x.b[r]);
+        tiles.b[2 * t + 8 * r + 1][g] = high_half(type, x.b[r]);
+      }
+    }
+  }
+}
+
+void scatter(const Warp& w, const Tiles& tiles) {
+  for (int lane = 0; lane < 32; ++lane) {
+    const auto& x = *static_cast<const MmaArguments*>(w.arguments[lane]);
+    const int g = lane / 4, t = lane % 4;
+    for (int i = 0; i < 4; ++i) x.d[i] = tiles.d[g + 8 * (i / 2)][2 * t + i % 2];
+  }
+}
+
+void full_warp(const Block& block, uint32_t mask, const char* operation, Site site) {
+  if (mask != ~0u)
+    current->fail(fmt::format("{} by all 32 lanes of a warp", operation),
+                  fmt::format("a warp of {} threads", std::popcount(mask)), site);
+  (void)block;
+}
+
+}  // namespace
+
+void mma(MmaType type, float* d, const uint32_t* a, const uint32_t* b, Site site) {
+  Block& block = *current;
+  const MmaArguments mine{d, a, b};
+  block.warp().arguments[block.lane()] = &mine;
+  const char* const name = type == MmaType::bf16  ? "mma.m16n8k16 of bf16"
+                           : type == MmaType::f16 ? "mma.m16n8k16 of f16"
+                                                  : "mma.m16n8k8 of tf32";
+  block.collective(~0u, name, site, [&](Warp& w, uint32_t mask) {
+    full_warp(block, mask, name, site);
+    Tiles tiles;
+    gather(type, w, tiles);
+    const int depth = type == MmaType::tf32 ? 8 : 16;
+    for (int i = 0; i < 16; ++i)
+      for (int k = 0; k < depth; ++k)
+        for (int j = 0; j < 8; ++j) tiles.d[i][j] += tiles.a[i][k] * tiles.b[k][j];
+    scatter(w, tiles);
+    if (observer) observer->mma(block, int64_t{2} * 16 * 8 * depth);
+  });
+  asm volatile("" ::: "memory");  // another lane may have written d
+}
+
+namespace {
+struct MatrixArguments {
+  uint32_t* registers;
+  const char* row;
+};
+}  // namespace
+
+void load_matrix(int count, bool transposed, uint32_t* registers, const void* row, Site site) {
+  Block& block = *current;
+  const MatrixArguments mine{registers, static_cast<const char*>(row)};
+  block.warp().arguments[block.lane()] = &mine;
+  static constexpr const char* names[2][3] = {
+      {"ldmatrix.x1", "ldmatrix.x2", "ldmatrix.x4"},
+      {"ldmatrix.x1.trans", "ldmatrix.x2.trans", "ldmatrix.x4.trans"}};
+  const char* const name = names[transposed][count / 2];
+  // Addresses of lanes that no matrix needs are not looked at.
+  if (static_cast<int>(block.lane()) < 8 * count) {
+    if (!is_shared(row, 16))
+      block.fail(fmt::format("{} to read rows of 16 bytes in shared memory", name),
+                 block.describe_address(row), site);
+    check_read(row, 16, __builtin_return_address(0));
+  }
+  block.collective(~0u, name, site, [&](Warp& w, uint32_t mask) {
+    full_warp(block, mask, name, site);
+    const auto arguments = [&](int lane) -> const MatrixArguments& {
+      return *static_cast<const MatrixArguments*>(w.arguments[lane]);
+    };
+    for (int matrix = 0; matrix < count; ++matrix)
+      for (int lane = 0; lane < 32; ++lane) {
+        uint16_t pair[2];
+        for (int i = 0; i < 2; ++i) {
+          const int r = transposed ? 2 * (lane % 4) + i : lane / 4;
+          const int c = transposed ? lane / 4 : 2 * (lane % 4) + i;
+          std::memcpy(&pair[i], arguments(8 * matrix + r).row + 2 * c, 2);
+        }
+        arguments(lane).registers[matrix] = pair[0] | static_cast<uint32_t>(pair[1]) << 16;
+      }
+  });
+  asm volatile("" ::: "memory");
+}
+
+void copy_async(void* shared, const void* global, int bytes, int valid) {
+  Block& block = *current;
+  const void* const pc = __builtin_return_address(0);
+  if (!is_shared(shared, bytes))
+    block.fail_at("cp.async to write shared memory", block.describe_address(shared), pc);
+  check_write(shared, bytes, pc);
+  if (valid > 0) check_read(global, valid < bytes ? 1 : bytes, pc);
+  Block::AsyncCopies& copies = block.async_copies();
+  copies.pending.push_back({shared, global, bytes, valid, copies.group});
+}
+
+void commit_copies() {
+  ++current->async_copies().group;
+}
+
+static void finish_copies(unsigned before_group) {
+  Block::AsyncCopies& copies = current->async_copies();
+  size_t kept = 0;
+  for (const PendingCopy& c : copies.pending) {
+    if (c.group < before_group) {
+      std::memset(c.shared, 0, static_cast<size_t>(c.bytes));
+      std::memcpy(c.shared, c.global, static_cast<size_t>(c.valid));
+    } else {
+      copies.pending[kept++] = c;
+    }
+  }
+  copies.pending.resize(kept);
+}
+
+void wait_copies(unsigned n) {
+  const unsigned committed = current->async_copies().group;
+  finish_copies(committed > n ? committed - n : 0);
+}
+
+void wait_all_copies() {
+  finish_copies(current->async_copies().group + 1);
+}
+
+}  // namespace dsllm::cuda::simt

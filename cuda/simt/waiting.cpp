@@ -1,0 +1,67 @@
+// Where the threads of a block wait, in words.
+#include <fmt/format.h>
+
+#include "cuda/simt/symbols.hpp"
+#include "cuda/simt/waiting.hpp"
+
+namespace dsllm::cuda::simt {
+namespace {
+
+// What lane l of the warp is doing.
+std::string state_of(const Warp& w, unsigned lane) {
+  const uint32_t bit = 1u << lane;
+  if (!(w.live & bit)) return "have returned";
+  if (w.at_barrier & bit) return fmt::format("wait at __syncthreads ({})", describe(w.site[lane]));
+  for (unsigned i = 0; (w.at_collective & bit) && i < w.n_pending; ++i)
+    if (w.pending[i].arrived & bit)
+      return fmt::format("wait in {} ({}) with the mask {:#010x}", w.pending[i].operation,
+                         describe(w.site[lane]), w.pending[i].mask);
+  if (w.at_activemask & bit) return fmt::format("wait in __activemask ({})", describe(w.site[lane]));
+  return w.started & bit ? "can run" : "have not begun";
+}
+
+std::string describe_warp(const Warp& w) {
+  std::string text;
+  uint32_t done = 0;
+  for (unsigned lane = 0; lane < warp_size; ++lane) {
+    if (!(w.lanes >> lane & 1) || (done >> lane & 1)) continue;
+    const std::string state = state_of(w, lane);
+    uint32_t same = 0;
+    for (unsigned other = lane; other < warp_size; ++other)
+      if ((w.lanes >> other & 1) && state_of(w, other) == state) same |= 1u << other;
+    done |= same;
+    text += fmt::format("{}lanes {} {}", text.empty() ? "" : "; ", describe_lanes(same), state);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string describe_lanes(uint32_t mask) {
+  std::string text;
+  for (unsigned first = 0; first < warp_size; ++first) {
+    if (!(mask >> first & 1)) continue;
+    unsigned last = first;
+    while (last + 1 < warp_size && (mask >> (last + 1) & 1)) ++last;
+    text += text.empty() ? "" : ", ";
+    text += first == last ? fmt::format("{}", first) : fmt::format("{}-{}", first, last);
+    first = last;
+  }
+  return text;
+}
+
+std::string describe_waiting(std::span<const Warp> warps) {
+  std::string text;
+  for (size_t first = 0; first < warps.size();) {
+    const std::string state = describe_warp(warps[first]);
+    size_t last = first;
+    while (last + 1 < warps.size() && describe_warp(warps[last + 1]) == state) ++last;
+    text += fmt::format(
+        "{}  {}: {}", text.empty() ? "" : "\n",
+        first == last ? fmt::format("warp {}", first) : fmt::format("warps {}-{}", first, last), state);
+    first = last + 1;
+  }
+  return text;
+}
+
+}  // namespace dsllm::cuda::simt

@@ -1,0 +1,18 @@
+// Where the threads of a block wait, in words, for the message that a wrong kernel ends with.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "cuda/simt/block.hpp"
+
+namespace dsllm::cuda::simt {
+
+// "0-15, 17"
+std::string describe_lanes(uint32_t mask);
+
+// A line for each warp, equal ones together:
+//   warp 0: lanes 0-15 wait at __syncthreads (a.cu:12); lanes 16-31 have returned
+std::string describe_waiting(std::span<const Warp> warps);
+
+}  // namespace dsllm::cuda::simt
