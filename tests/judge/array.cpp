@@ -85,6 +85,12 @@ bool GuardedArray::same_bytes(const GuardedArray& other) const {
   return byte_count_ == other.byte_count_ && std::memcmp(bytes(), other.bytes(), byte_count_) == 0;
 }
 
+bool GuardedArray::same_element(const GuardedArray& other, int64_t i) const {
+  const size_t width = static_cast<size_t>(describe(dtype_).size),
+               at = guard + static_cast<size_t>(i) * width;
+  return std::memcmp(bytes() + at, other.bytes() + at, width) == 0;
+}
+
 bool GuardedArray::was_written(int64_t i) const {
   const size_t width = static_cast<size_t>(describe(dtype_).size);
   const size_t begin = guard + static_cast<size_t>(i) * width;

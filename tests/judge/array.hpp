@@ -44,11 +44,16 @@ class GuardedArray {
   bool was_written(int64_t i) const;
   // Everything, guards included: equal before and after for an input.
   bool same_bytes(const GuardedArray& other) const;
+  // Element i alone, bit for bit. Both have the same type.
+  bool same_element(const GuardedArray& other, int64_t i) const;
 
- private:
+  // Guard, elements, guard: what a copy into other memory takes along to show the same there.
+  std::span<std::byte> all_bytes() { return {bytes(), byte_count_}; }
+  std::span<std::byte> element_bytes() { return {elements(), byte_count_ - 2 * guard}; }
   static constexpr size_t guard =
       4096;  // bytes on each side, so that a wrong row of a small matrix lands in it
 
+ private:
   struct alignas(64) Line {  // as Tensor aligns its memory
     std::byte byte[64];
   };

@@ -49,14 +49,14 @@ std::string trespass(Call& before, Call& after) {
 Bounds allowed(const Pair& pair, const Candidate& candidate, Style style, Call& inputs, Call& before,
                Call& truth) {
   Bounds bounds;
-  if (style == Style::integers) {
+  const bool exact = style == Style::integers;
+  const double eps = eps_of(candidate.arithmetic);
+  if (exact)
     for (const Argument& a : truth.arguments())
       if (is_checked(a)) bounds[a.name].assign(static_cast<size_t>(truth.array(a.name).size()), 0.0);
-    return bounds;
-  }
-  bounds = pair.bounds(before, truth, eps_of(candidate.real));
+  if (!exact) bounds = pair.bounds(before, truth, eps);
   for (const Candidate& plain : pair.plain) {
-    if (plain.real != candidate.real || plain.stored != candidate.stored) continue;
+    if (exact || plain.types() != candidate.types()) continue;
     Call call = inputs;
     plain.run(call);
     for (auto& [name, bound] : bounds) {
@@ -68,34 +68,55 @@ Bounds allowed(const Pair& pair, const Candidate& candidate, Style style, Call& 
   }
   for (auto& [name, bound] : bounds) {
     const DType dtype = inputs.array(name).dtype();
-    // A result of wider arithmetic is rounded once more, when it is stored.
-    const double store = eps_of(dtype) > eps_of(candidate.real) ? eps_of(dtype) / 2 : 0;
+    // A result of wider arithmetic is rounded once more, when it is stored; one that must be exact, to the nearest.
+    const double store = eps_of(dtype) > eps ? eps_of(dtype) / 2 : 0;
+    GuardedArray nearest(dtype, {1});
     for (size_t i = 0; i < bound.size(); ++i) {
-      bound[i] +=
-          store * (std::abs(truth.array(name).get(static_cast<int64_t>(i))) + bound[i]) + underflow_of(dtype);
+      const double t = truth.array(name).get(static_cast<int64_t>(i));
+      nearest.set(0, t);
+      bound[i] = bound[i] == 0 ? std::abs(nearest.get(0) - t) : bound[i] + store * (std::abs(t) + bound[i]);
+      if (!exact) bound[i] += underflow_of(dtype);
     }
   }
   return bounds;
 }
 
+// Where the bits of two results differ first, or nothing.
+std::string difference(const std::string& name, GuardedArray& first, GuardedArray& second) {
+  for (int64_t i = 0; i < first.size(); ++i)
+    if (!first.same_element(second, i))
+      return fmt::format("{}[{}]: {:.9g}, but {:.9g} the first time, from the same inputs", name, i,
+                         second.get(i), first.get(i));
+  return {};
+}
+
 void run_and_compare(const Candidate& candidate, Call& before, Call& truth, const Bounds& bounds,
                      const std::pair<std::string, std::string>* alias, Verdict& verdict) {
-  Call call = before;
-  if (alias != nullptr) call.alias(alias->first, alias->second);
-  const auto fail = [&](const std::string& reason) {
-    verdict.pass = false;
-    verdict.reason = (alias ? fmt::format("{} in place of {}: ", alias->first, alias->second) : "") + reason;
-  };
-  try {
-    candidate.run(call);
-  } catch (const std::exception& e) {
-    return fail(fmt::format("threw: {}", e.what()));
-  }
-  if (const std::string reason = trespass(before, call); !reason.empty()) return fail(reason);
-  for (const Argument& a : call.arguments()) {
-    if (!is_checked(a)) continue;
-    compare(a.name, call.array(a.name).get_all(), truth.array(a.name).get_all(), bounds.at(a.name), verdict);
-    if (!verdict.pass) return fail(verdict.reason);
+  Call first = before, second = before;
+  for (Call* call : {&first, &second}) {
+    const auto fail = [&](const std::string& reason) {
+      verdict.pass = false;
+      verdict.reason = (alias ? fmt::format("{} in place of {}: ", alias->first, alias->second) : "") +
+                       (call == &second ? "second run: " : "") + reason;
+    };
+    if (alias != nullptr) call->alias(alias->first, alias->second);
+    try {
+      candidate.run(*call);
+    } catch (const std::exception& e) {
+      return fail(fmt::format("threw: {}", e.what()));
+    }
+    if (const std::string reason = trespass(before, *call); !reason.empty()) return fail(reason);
+    for (const Argument& a : call->arguments()) {
+      if (!is_checked(a)) continue;
+      if (call == &second && candidate.deterministic) {
+        const std::string reason = difference(a.name, first.array(a.name), second.array(a.name));
+        if (!reason.empty()) return fail(reason);
+      } else {
+        compare(a.name, call->array(a.name).get_all(), truth.array(a.name).get_all(), bounds.at(a.name),
+                verdict);
+        if (!verdict.pass) return fail(verdict.reason);
+      }
+    }
   }
 }
 
@@ -107,18 +128,19 @@ std::string describe(const Numbers& numbers, Style style) {
   return text + (style == Style::normal ? "normal" : style == Style::wide ? "wide" : "integers");
 }
 
-Call make_call(const Pair& pair, const Numbers& numbers, Style style, DType real, DType stored) {
-  uint64_t seed = 1469598103934665603u;  // FNV-1a of everything that names the case
+Call make_call(const Pair& pair, const Numbers& numbers, Style style, const Types& types, uint64_t seed) {
+  uint64_t hash = 1469598103934665603u;  // FNV-1a of everything that names the case
   for (const char c : pair.name + describe(numbers, style))
-    seed = (seed ^ static_cast<uint8_t>(c)) * 1099511628211u;
-  Draw draw(seed, style);
-  return Call(numbers, pair.arguments(numbers, draw), real, stored);
+    hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
+  Draw draw(hash + seed * 0xd1342543de82ef95u, style);
+  return Call(numbers, pair.arguments(numbers, draw), types);
 }
 
-Verdict judge(const Pair& pair, const Candidate& candidate, const Numbers& numbers, Style style) {
-  Call inputs = make_call(pair, numbers, style, candidate.real, candidate.stored);
+Verdict judge(const Pair& pair, const Candidate& candidate, const Numbers& numbers, Style style,
+              uint64_t seed) {
+  Call inputs = make_call(pair, numbers, style, candidate.types(), seed);
   // The truth begins with what the candidate is given, after rounding to its types.
-  Call truth = make_call(pair, numbers, style, DType::f64, DType::f64);
+  Call truth = make_call(pair, numbers, style, all_double, seed);
   copy_values(inputs, truth);
   Call truth_inputs = truth;
   pair.truth(truth);
@@ -135,11 +157,11 @@ Verdict judge(const Pair& pair, const Candidate& candidate, const Numbers& numbe
   return verdict;
 }
 
-Verdict judge(const Pair& pair, const Candidate& candidate) {
+Verdict judge(const Pair& pair, const Candidate& candidate, uint64_t seed) {
   Verdict worst;
   for (const Numbers& numbers : pair.cases)
     for (const Style style : pair.styles) {
-      Verdict v = judge(pair, candidate, numbers, style);
+      Verdict v = judge(pair, candidate, numbers, style, seed);
       v.elements += worst.elements;
       const std::string where = describe(numbers, style) + ": ";
       if (!v.pass) v.reason = where + v.reason;

@@ -2,7 +2,8 @@
 //
 // A candidate passes a case if it returns, every output element is written and within its bound of the truth, inputs
 // are bit for bit what they were, nothing around any array was touched, and the same holds in place where the
-// operation allows that.
+// operation allows that. It runs twice, since a kernel may live on what its first launch left behind; unless it says
+// that it is not deterministic, both runs have to give the same bits.
 #pragma once
 
 #include <functional>
@@ -12,14 +13,15 @@
 
 namespace dsllm::tests {
 
-// One case in one style of inputs. The inputs depend on the pair's name, the case and the style alone.
-Verdict judge(const Pair& pair, const Candidate& candidate, const Numbers& numbers, Style style);
+// One case in one style of inputs. The inputs depend on the pair's name, the case, the style and the seed alone.
+Verdict judge(const Pair& pair, const Candidate& candidate, const Numbers& numbers, Style style,
+              uint64_t seed = 0);
 
 // All cases and styles; stops at the first that fails. The verdict is the worst one.
-Verdict judge(const Pair& pair, const Candidate& candidate);
+Verdict judge(const Pair& pair, const Candidate& candidate, uint64_t seed = 0);
 
 // The arguments of a case with inputs as the judge draws them, for a candidate of these types.
-Call make_call(const Pair& pair, const Numbers& numbers, Style style, DType real, DType stored);
+Call make_call(const Pair& pair, const Numbers& numbers, Style style, const Types& types, uint64_t seed = 0);
 
 // "n = 3, d = 64, wide"
 std::string describe(const Numbers& numbers, Style style);

@@ -35,7 +35,7 @@ TEST_CASE("kill matrix: wrong copies of every component are rejected, right ones
   std::set<std::string> controlled, attacked;
   for (const auto component :
        {embedding_bugs, linear_bugs, rmsnorm_bugs, rope_bugs, attention_bugs, attention_backward_bugs,
-        swiglu_bugs, cross_entropy_bugs, adamw_bugs, grad_clip_bugs, dpo_bugs})
+        swiglu_bugs, cross_entropy_bugs, lr_schedule_bugs, adamw_bugs, grad_clip_bugs, dpo_bugs})
     for (const Bug& bug : component()) {
       const Verdict v = judge(find_pair(bug.pair), {bug.name, DType::f32, bug.stored, bug.run});
       if (bug.name.empty()) {

@@ -4,11 +4,29 @@
 
 namespace dsllm::tests {
 
-Call::Call(const Numbers& numbers, const std::vector<Argument>& arguments, DType real, DType stored)
+namespace {
+
+DType type_of(Kind kind, const Types& types) {
+  switch (kind) {
+    case Kind::real:
+      return types.real;
+    case Kind::stored:
+      return types.stored;
+    case Kind::wide:
+      return types.arithmetic;
+    case Kind::index:
+      break;
+  }
+  return DType::i32;
+}
+
+}  // namespace
+
+Call::Call(const Numbers& numbers, const std::vector<Argument>& arguments, const Types& types)
     : numbers_(numbers), arguments_(arguments) {
   for (const Argument& a : arguments) {
-    const DType dtype = a.kind == Kind::index ? DType::i32 : a.kind == Kind::stored ? stored : real;
-    GuardedArray& array = arrays_.emplace(a.name, GuardedArray(dtype, a.shape)).first->second;
+    GuardedArray& array =
+        arrays_.emplace(a.name, GuardedArray(type_of(a.kind, types), a.shape)).first->second;
     if (a.role == Role::input || a.role == Role::update) array.set_all(a.values);
   }
 }

@@ -22,11 +22,23 @@ enum class Role {
   scratch,  // begins as NaN, may hold anything afterwards
 };
 
+// Which of the candidate's three types an argument has.
 enum class Kind {
-  real,    // of the candidate's arithmetic: float, or double for the truth
-  stored,  // of the candidate's storage, where that is another type: bf16 weights
-  index,   // int32
+  real,    // activations and their gradients: float or bf16, double for the truth
+  stored,  // weights and logits, which a candidate may store in another type than its activations
+  wide,  // what stays in the type of the arithmetic, float where activations are bf16: losses, statistics of rows,
+  // gradients of weights (they accumulate; paper 2.3: "bf16 ..., but accumulate gradients in fp32"), moments
+  index,  // int32
 };
+
+struct Types {
+  DType real, stored;
+  DType arithmetic;  // of Kind::wide, and of everything that is computed: its eps is that of the bounds
+  bool operator==(const Types&) const = default;
+};
+
+// The types of the truth.
+inline constexpr Types all_double{DType::f64, DType::f64, DType::f64};
 
 struct Argument {
   std::string name;
@@ -46,7 +58,7 @@ struct Numbers : std::map<std::string, double> {
 // The arguments of one call by name. An implementation is a function of it.
 class Call {
  public:
-  Call(const Numbers& numbers, const std::vector<Argument>& arguments, DType real, DType stored);
+  Call(const Numbers& numbers, const std::vector<Argument>& arguments, const Types& types);
 
   template <class T, int N>
   View<const T, N> in(const std::string& name) {
@@ -78,11 +90,20 @@ class Call {
 
 using Run = std::function<void(Call&)>;
 
+// What a candidate runs on.
+enum class Backend { ref, cuda_on_cpu, cuda_on_device };
+
 struct Candidate {
   std::string name;  // "ref float"
-  DType real;        // of arithmetic and of arguments of Kind::real
+  DType real;        // of arguments of Kind::real
   DType stored;      // of arguments of Kind::stored
   Run run;
+  DType arithmetic = real;  // of arguments of Kind::wide, and of what is computed in between
+  Backend backend = Backend::ref;
+  // Two runs give the same bits. False for kernels whose threads add to one place in the order in which they come.
+  bool deterministic = true;
+
+  Types types() const { return {real, stored, arithmetic}; }
 };
 
 // By output, for each element: the largest error that arithmetic with this eps excuses. See bounds.hpp.

@@ -28,7 +28,7 @@ TEST_CASE("pairs: results do not depend on the number of threads, bit for bit") 
     for (const Candidate& candidate : pair.candidates)
       for (const Numbers& numbers : pair.cases) {
         const auto run_with = [&](int n) {
-          Call call = make_call(pair, numbers, pair.styles.front(), candidate.real, candidate.stored);
+          Call call = make_call(pair, numbers, pair.styles.front(), candidate.types());
           set_threads(n);
           candidate.run(call);
           return call;

@@ -1,5 +1,6 @@
 #include "ref/train/adamw.hpp"
 
+#include "ref/core/bf16.hpp"
 #include "tests/judge/bounds.hpp"
 #include "tests/pairs/registry.hpp"
 
@@ -10,6 +11,14 @@ template <class T>
 void step(Call& c) {
   ref::adamw_step<T>(AdamwSettings{}, c.number("lr"), c.size("step"), c.in<T, 1>("gradient"),
                      c.out<T, 1>("weight"), c.out<T, 1>("m"), c.out<T, 1>("v"), c.number("weight_decay"));
+}
+
+template <class T, class W>
+void mixed_step(Call& c) {
+  step<T>(c);
+  const auto weight = c.in<T, 1>("weight");
+  const auto copy = c.out<W, 1>("copy");
+  for (int64_t i = 0; i < copy.size(); ++i) copy(i) = static_cast<W>(weight(i));
 }
 
 }  // namespace
@@ -26,10 +35,10 @@ std::vector<Pair> adamw_pairs() {
     const int64_t n = s.size("n");
     std::vector<double> v = draw.real(n);
     for (double& x : v) x *= x;
-    return {{"gradient", Role::input, {n}, draw.real(n)},
-            {"weight", Role::update, {n}, draw.real(n)},
-            {"m", Role::update, {n}, draw.real(n)},
-            {"v", Role::update, {n}, v}};
+    return {{"gradient", Role::input, {n}, draw.real(n), Kind::wide},
+            {"weight", Role::update, {n}, draw.real(n), Kind::wide},
+            {"m", Role::update, {n}, draw.real(n), Kind::wide},
+            {"v", Role::update, {n}, v, Kind::wide}};
   };
   p.truth = step<double>;
   p.candidates = {{"ref float", DType::f32, DType::f32, step<float>}};
@@ -52,7 +61,24 @@ std::vector<Pair> adamw_pairs() {
              })}};
   };
   p.flops = [](const Numbers& s) { return 14 * s.at("n"); };
-  return {p};
+
+  // The same, and the copy of the weights that the next forward pass reads: in bf16, beside masters in float that keep
+  // the updates too small for bf16. Its bound is that of the weight; the judge adds one rounding to bf16.
+  Pair mixed = p;
+  mixed.name = "adamw_mixed_step";
+  mixed.arguments = [arguments = p.arguments](const Numbers& s, Draw& draw) {
+    std::vector<Argument> a = arguments(s, draw);
+    a.push_back({"copy", Role::output, {s.size("n")}, {}, Kind::stored});
+    return a;
+  };
+  mixed.truth = mixed_step<double, double>;
+  mixed.candidates = {{"ref float, bf16 copy", DType::f32, DType::bf16, mixed_step<float, bf16>}};
+  mixed.bounds = [bounds = p.bounds](Call& before, Call& truth, double eps) {
+    Bounds b = bounds(before, truth, eps);
+    b["copy"] = b.at("weight");
+    return b;
+  };
+  return {p, mixed};
 }
 
 }  // namespace dsllm::tests

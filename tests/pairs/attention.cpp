@@ -100,7 +100,7 @@ std::vector<Argument> inputs(const Numbers& s, Draw& draw) {
 // Inputs, dy, and what the forward pass keeps for the backward pass.
 std::vector<Argument> backward_inputs(const Numbers& s, Draw& draw) {
   std::vector<Argument> arguments = inputs(s, draw);
-  Call call(s, arguments, DType::f64, DType::f64);
+  Call call(s, arguments, all_double);
   const Plain<double> plain(call);
   const std::vector<int64_t> shape = arguments[0].shape;
   Tensor<double, 4> y(shape[0], shape[1], shape[2], shape[3]);
@@ -109,7 +109,7 @@ std::vector<Argument> backward_inputs(const Numbers& s, Draw& draw) {
   arguments.push_back({"dy", Role::input, shape, draw.real(y.size())});
   arguments.push_back({"y", Role::input, shape, values(y)});
   arguments.push_back({"p", Role::input, {shape[0], shape[2], shape[1], shape[1]}, values(plain.p)});
-  arguments.push_back({"lse", Role::input, {shape[0], shape[2], shape[1]}, values(plain.lse)});
+  arguments.push_back({"lse", Role::input, {shape[0], shape[2], shape[1]}, values(plain.lse), Kind::wide});
   for (const size_t i : {0, 1, 2})
     arguments.push_back({"d" + arguments[i].name, Role::output, arguments[i].shape});
   arguments.push_back({"ds", Role::scratch, {shape[0], shape[2], shape[1], shape[1]}});
@@ -198,7 +198,7 @@ Pair online_forward_pair() {
     std::vector<Argument> arguments = inputs(s, draw);
     const std::vector<int64_t> shape = arguments[0].shape;
     arguments.push_back({"y", Role::output, shape});
-    arguments.push_back({"lse", Role::output, {shape[0], shape[2], shape[1]}});
+    arguments.push_back({"lse", Role::output, {shape[0], shape[2], shape[1]}, {}, Kind::wide});
     return arguments;
   };
   p.truth = online_forward<double>;

@@ -34,7 +34,7 @@ std::vector<Argument> arguments(const Numbers& s, Draw& draw, Role logits) {
     if (draw.integer(0, 4) == 0) targets[t] = ref::ignored_target;
   return {{"logits", logits, {n, vocab}, draw.real(n * vocab, s.at("spread")), Kind::stored},
           {"targets", Role::input, {n}, targets, Kind::index},
-          {"losses", Role::output, {n}}};
+          {"losses", Role::output, {n}, {}, Kind::wide}};
 }
 
 struct Row {

@@ -43,10 +43,10 @@ std::vector<Pair> dpo_pairs() {
     for (const char* name : {"policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected"}) {
       std::vector<double> x = draw.real(n, s.at("spread"));
       for (double& v : x) v = -std::abs(v);
-      arguments.push_back({name, Role::input, {n}, x});
+      arguments.push_back({name, Role::input, {n}, x, Kind::wide});
     }
     for (const char* name : {"losses", "dchosen", "drejected", "rewards_chosen", "rewards_rejected"})
-      arguments.push_back({name, Role::output, {n}});
+      arguments.push_back({name, Role::output, {n}, {}, Kind::wide});
     return arguments;
   };
   p.truth = loss<double>;

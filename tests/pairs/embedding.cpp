@@ -51,7 +51,7 @@ std::vector<Pair> embedding_pairs() {
     const int64_t n = s.size("n"), vocab = s.size("vocab"), d = s.size("d");
     return {{"ids", Role::input, {n}, draw.index(n, 0, vocab - 1), Kind::index},
             {"dy", Role::input, {n, d}, draw.real(n * d)},
-            {"dweight", Role::update, {vocab, d}, draw.real(vocab * d)}};
+            {"dweight", Role::update, {vocab, d}, draw.real(vocab * d), Kind::wide}};
   };
   b.truth = backward<double>;
   b.candidates = {{"ref float", DType::f32, DType::f32, backward<float>}};

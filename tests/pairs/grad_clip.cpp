@@ -22,7 +22,8 @@ std::vector<Pair> grad_clip_pairs() {
   p.styles = {Style::normal, Style::wide};
   p.arguments = [](const Numbers& s, Draw& draw) -> std::vector<Argument> {
     const int64_t n = s.size("n");
-    return {{"gradient", Role::update, {n}, draw.real(n)}, {"norm", Role::output, {1}}};
+    return {{"gradient", Role::update, {n}, draw.real(n), Kind::wide},
+            {"norm", Role::output, {1}, {}, Kind::wide}};
   };
   p.truth = clip<double>;
   p.candidates = {{"ref float", DType::f32, DType::f32, clip<float>}};

@@ -112,7 +112,7 @@ std::vector<Pair> linear_pairs() {
     const int64_t n = s.size("n"), d_in = s.size("d_in"), d_out = s.size("d_out");
     return {{"dy", Role::input, {n, d_out}, draw.real(n * d_out)},
             {"x", Role::input, {n, d_in}, draw.real(n * d_in)},
-            {"dweight", Role::update, {d_out, d_in}, draw.real(d_out * d_in)}};
+            {"dweight", Role::update, {d_out, d_in}, draw.real(d_out * d_in), Kind::wide}};
   };
   bw.truth = backward_weight<double>;
   bw.candidates = {{"ref float", DType::f32, DType::f32, backward_weight<float>}};

@@ -12,6 +12,16 @@ void forward(Call& c) {
                              c.out<T, 1>("inv_rms"));
 }
 
+// The reference has no fused form: it adds, then normalizes.
+template <class T, class W>
+void residual_forward(Call& c) {
+  const auto x = c.in<T, 2>("x"), residual = c.in<T, 2>("residual");
+  const auto h = c.out<T, 2>("h");
+  for (int64_t i = 0; i < h.size(); ++i) h.data[i] = x.data[i] + residual.data[i];
+  ref::rmsnorm_forward<T, W>(h, c.in<W, 1>("weight"), c.number("eps"), c.out<T, 2>("y"),
+                             c.out<T, 1>("inv_rms"));
+}
+
 template <class T>
 void backward(Call& c) {
   ref::rmsnorm_backward<T>(c.in<T, 2>("dy"), c.in<T, 2>("x"), c.in<T, 1>("weight"), c.in<T, 1>("inv_rms"),
@@ -37,7 +47,7 @@ std::vector<Pair> rmsnorm_pairs() {
     return {{"x", Role::input, {n, d}, draw.real(n * d)},
             {"weight", Role::input, {d}, draw.real(d), Kind::stored},
             {"y", Role::output, {n, d}},
-            {"inv_rms", Role::output, {n}}};
+            {"inv_rms", Role::output, {n}, {}, Kind::wide}};
   };
   f.truth = forward<double, double>;
   f.candidates = {{"ref float", DType::f32, DType::f32, forward<float, float>},
@@ -55,6 +65,37 @@ std::vector<Pair> rmsnorm_pairs() {
   f.in_place = {{"y", "x"}};
   f.flops = [](const Numbers& s) { return 4 * s.at("n") * s.at("d"); };
 
+  // h = x + residual, y = rmsnorm(h). h is normalized as the arithmetic has it, before it is rounded for storage.
+  Pair r("rmsnorm_residual_forward", "2.2");
+  r.cases = cases;
+  r.styles = f.styles;
+  r.arguments = [](const Numbers& s, Draw& draw) -> std::vector<Argument> {
+    const int64_t n = s.size("n"), d = s.size("d");
+    return {{"x", Role::input, {n, d}, draw.real(n * d)},
+            {"residual", Role::input, {n, d}, draw.real(n * d)},
+            {"weight", Role::input, {d}, draw.real(d), Kind::stored},
+            {"h", Role::output, {n, d}},
+            {"y", Role::output, {n, d}},
+            {"inv_rms", Role::output, {n}, {}, Kind::wide}};
+  };
+  r.truth = residual_forward<double, double>;
+  r.candidates = {{"ref float", DType::f32, DType::f32, residual_forward<float, float>},
+                  {"ref float, bf16 weight", DType::f32, DType::bf16, residual_forward<float, bf16>}};
+  // One operation for h; it enters each term of the mean twice, of which the root takes one half, and y once more.
+  r.bounds = [forward_bounds = f.bounds](Call& before, Call& truth, double eps) -> Bounds {
+    Bounds bounds = forward_bounds(before, truth, eps);
+    const auto h = truth.in<double, 2>("h"), y = truth.in<double, 2>("y");
+    const auto inv_rms = truth.in<double, 1>("inv_rms");
+    for (size_t i = 0; i < bounds["inv_rms"].size(); ++i)
+      bounds["inv_rms"][i] += eps * operations(1) * inv_rms.data[i];
+    for (size_t i = 0; i < bounds["y"].size(); ++i)
+      bounds["y"][i] += eps * operations(2) * std::abs(y.data[i]);
+    bounds["h"] = each(h.size(), [&](int64_t i) { return eps * operations(1) * std::abs(h.data[i]); });
+    return bounds;
+  };
+  r.in_place = {{"h", "x"}, {"h", "residual"}, {"y", "x"}};
+  r.flops = [](const Numbers& s) { return 5 * s.at("n") * s.at("d"); };
+
   Pair b("rmsnorm_backward", "2.2");
   b.cases = cases;
   b.styles = {Style::normal, Style::wide};
@@ -70,9 +111,9 @@ std::vector<Pair> rmsnorm_pairs() {
     return {{"dy", Role::input, {n, d}, draw.real(n * d)},
             {"x", Role::input, {n, d}, x},
             {"weight", Role::input, {d}, draw.real(d)},
-            {"inv_rms", Role::input, {n}, inv_rms},
+            {"inv_rms", Role::input, {n}, inv_rms, Kind::wide},
             {"dx", Role::output, {n, d}},
-            {"dweight", Role::update, {d}, draw.real(d)}};
+            {"dweight", Role::update, {d}, draw.real(d), Kind::wide}};
   };
   b.truth = backward<double>;
   b.candidates = {{"ref float", DType::f32, DType::f32, backward<float>}};
@@ -101,7 +142,7 @@ std::vector<Pair> rmsnorm_pairs() {
   };
   b.in_place = {{"dx", "dy"}};
   b.flops = [](const Numbers& s) { return 11 * s.at("n") * s.at("d"); };
-  return {f, b};
+  return {f, r, b};
 }
 
 }  // namespace dsllm::tests

@@ -63,11 +63,18 @@ Pair rotation(const char* name, Run truth, Run candidate, const std::string& in,
       return (s.at("position") + static_cast<double>(i / half)) *
              std::pow(s.at("theta"), -static_cast<double>(i % half) / static_cast<double>(half));
     };
-    return {
-        {in, Role::input, {batch, seq, heads, 2 * half}, draw.real(n)},
-        {"cos", Role::input, {seq, half}, each(seq * half, [&](int64_t i) { return std::cos(angle(i)); })},
-        {"sin", Role::input, {seq, half}, each(seq * half, [&](int64_t i) { return std::sin(angle(i)); })},
-        {out, Role::output, {batch, seq, heads, 2 * half}}};
+    return {{in, Role::input, {batch, seq, heads, 2 * half}, draw.real(n)},
+            {"cos",
+             Role::input,
+             {seq, half},
+             each(seq * half, [&](int64_t i) { return std::cos(angle(i)); }),
+             Kind::wide},
+            {"sin",
+             Role::input,
+             {seq, half},
+             each(seq * half, [&](int64_t i) { return std::sin(angle(i)); }),
+             Kind::wide},
+            {out, Role::output, {batch, seq, heads, 2 * half}}};
   };
   p.truth = std::move(truth);
   p.candidates = {{"ref float", DType::f32, DType::f32, std::move(candidate)}};
@@ -98,7 +105,8 @@ std::vector<Pair> rope_pairs() {
              {{"n", 0}, {"d_head", 4}, {"position", 0}, {"theta", 10000}}};
   a.arguments = [](const Numbers& s, Draw&) -> std::vector<Argument> {
     const int64_t n = s.size("n"), half = s.size("d_head") / 2;
-    return {{"cos", Role::output, {n, half}}, {"sin", Role::output, {n, half}}};
+    return {{"cos", Role::output, {n, half}, {}, Kind::wide},
+            {"sin", Role::output, {n, half}, {}, Kind::wide}};
   };
   a.truth = angles<double>;
   a.candidates = {{"ref float", DType::f32, DType::f32, angles<float>}};

@@ -1,5 +1,7 @@
+#include <bit>
 #include <cmath>
 
+#include "ref/core/bf16.hpp"
 #include "ref/model/engine.hpp"
 #include "tests/judge/bugs/bugs.hpp"
 
@@ -41,6 +43,30 @@ Run step(const StepBug& bug) {
   };
 }
 
+struct CopyBug {
+  bool truncates = false;       // to bf16
+  bool of_the_old = false;      // written before the update
+  bool counts_in_copy = false;  // the update goes to the copy; the master follows it
+};
+
+Run mixed(const CopyBug& bug) {
+  return [bug, update = step({})](Call& c) {
+    const auto w = c.out<float, 1>("weight");
+    const auto copy = c.out<bf16, 1>("copy");
+    const auto write = [&] {
+      for (int64_t i = 0; i < w.size(); ++i)
+        copy(i) = bug.truncates
+                      ? std::bit_cast<bf16>(static_cast<uint16_t>(std::bit_cast<uint32_t>(w(i)) >> 16))
+                      : bf16(w(i));
+    };
+    if (bug.of_the_old) write();
+    update(c);
+    if (!bug.of_the_old) write();
+    if (bug.counts_in_copy)
+      for (int64_t i = 0; i < w.size(); ++i) w(i) = copy(i);
+  };
+}
+
 }  // namespace
 
 std::vector<Bug> adamw_bugs() {
@@ -54,6 +80,10 @@ std::vector<Bug> adamw_bugs() {
       {"adamw_step", "betas swapped", step({.betas_swapped = true})},
       {"adamw_step", "no root", step({.no_root = true})},
       {"adamw_step", "second moment of the first", step({.v_of_m = true})},
+      {"adamw_mixed_step", "", mixed({}), DType::bf16},
+      {"adamw_mixed_step", "the copy is truncated", mixed({.truncates = true}), DType::bf16},
+      {"adamw_mixed_step", "a copy of the old weights", mixed({.of_the_old = true}), DType::bf16},
+      {"adamw_mixed_step", "no master: weights kept in bf16", mixed({.counts_in_copy = true}), DType::bf16},
   };
 }
 

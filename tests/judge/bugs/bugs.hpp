@@ -32,6 +32,7 @@ std::vector<Bug> attention_bugs();
 std::vector<Bug> attention_backward_bugs();
 std::vector<Bug> swiglu_bugs();
 std::vector<Bug> cross_entropy_bugs();
+std::vector<Bug> lr_schedule_bugs();
 std::vector<Bug> adamw_bugs();
 std::vector<Bug> grad_clip_bugs();
 std::vector<Bug> dpo_bugs();

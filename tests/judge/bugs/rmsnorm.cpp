@@ -41,6 +41,37 @@ Run forward(const ForwardBug& bug) {
   };
 }
 
+struct ResidualBug {
+  bool not_added = false;     // y is that of x
+  bool stores_x = false;      // h is x
+  bool rounds_first = false;  // h in bf16 before it is normalized
+  bool inv_rms_of_x = false;  // the statistic is taken before the addition
+};
+
+Run residual_forward(const ResidualBug& bug) {
+  return [bug](Call& c) {
+    const auto x = c.in<float, 2>("x"), residual = c.in<float, 2>("residual");
+    const auto w = c.in<float, 1>("weight");
+    const auto h = c.out<float, 2>("h"), y = c.out<float, 2>("y");
+    const auto inv_rms = c.out<float, 1>("inv_rms");
+    const int64_t d = x.extent[1];
+    std::vector<float> row(static_cast<size_t>(d));
+    for (int64_t t = 0; t < x.extent[0]; ++t) {
+      float sum = 0;
+      for (int64_t j = 0; j < d; ++j) {
+        float& s = row[static_cast<size_t>(j)] = x(t, j) + (bug.not_added ? 0 : residual(t, j));
+        if (bug.rounds_first) s = bf16(s);
+        sum += bug.inv_rms_of_x ? x(t, j) * x(t, j) : s * s;
+      }
+      inv_rms(t) = 1 / std::sqrt(sum / static_cast<float>(d) + static_cast<float>(c.number("eps")));
+      for (int64_t j = 0; j < d; ++j) {
+        h(t, j) = bug.stores_x ? x(t, j) : row[static_cast<size_t>(j)];
+        y(t, j) = row[static_cast<size_t>(j)] * inv_rms(t) * w(j);
+      }
+    }
+  };
+}
+
 struct BackwardBug {
   bool no_projection = false;       // dx = inv dy w
   bool projects_without_w = false;  // sum_j dy_j x_j
@@ -94,6 +125,11 @@ std::vector<Bug> rmsnorm_bugs() {
       {"rmsnorm_forward", "weight + 1", forward({.weight_plus_one = true})},
       {"rmsnorm_forward", "sums in bf16", forward({.sums_in_bf16 = true})},
       {"rmsnorm_forward", "keeps rms, not its inverse", forward({.keeps_rms = true})},
+      {"rmsnorm_residual_forward", "", residual_forward({})},
+      {"rmsnorm_residual_forward", "the residual is not added", residual_forward({.not_added = true})},
+      {"rmsnorm_residual_forward", "stores x for h", residual_forward({.stores_x = true})},
+      {"rmsnorm_residual_forward", "rounds h to bf16 first", residual_forward({.rounds_first = true})},
+      {"rmsnorm_residual_forward", "inv_rms of x", residual_forward({.inv_rms_of_x = true})},
       {"rmsnorm_backward", "", backward({})},
       {"rmsnorm_backward", "no projection", backward({.no_projection = true})},
       {"rmsnorm_backward", "projection without the weight", backward({.projects_without_w = true})},
