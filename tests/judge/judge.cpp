@@ -108,7 +108,7 @@ void run_and_compare(const Candidate& candidate, Call& before, Call& truth, cons
     if (const std::string reason = trespass(before, *call); !reason.empty()) return fail(reason);
     for (const Argument& a : call->arguments()) {
       if (!is_checked(a)) continue;
-      if (call == &second && candidate.deterministic) {
+      if (call == &second && candidate.traits.deterministic) {
         const std::string reason = difference(a.name, first.array(a.name), second.array(a.name));
         if (!reason.empty()) return fail(reason);
       } else {
@@ -159,8 +159,11 @@ Verdict judge(const Pair& pair, const Candidate& candidate, const Numbers& numbe
 
 Verdict judge(const Pair& pair, const Candidate& candidate, uint64_t seed) {
   Verdict worst;
+  bool tried = false;
   for (const Numbers& numbers : pair.cases)
     for (const Style style : pair.styles) {
+      if (!candidate.supports(numbers)) continue;
+      tried = true;
       Verdict v = judge(pair, candidate, numbers, style, seed);
       v.elements += worst.elements;
       const std::string where = describe(numbers, style) + ": ";
@@ -170,6 +173,10 @@ Verdict judge(const Pair& pair, const Candidate& candidate, uint64_t seed) {
       worst.elements = std::max(worst.elements, v.elements);
       if (!worst.pass) return worst;
     }
+  if (!tried) {
+    worst.pass = false;
+    worst.reason = "it supports none of the cases";
+  }
   return worst;
 }
 

@@ -17,7 +17,8 @@ namespace dsllm::tests {
 Verdict judge(const Pair& pair, const Candidate& candidate, const Numbers& numbers, Style style,
               uint64_t seed = 0);
 
-// All cases and styles; stops at the first that fails. The verdict is the worst one.
+// All cases that the candidate supports (one at least), in all styles; stops at the first that fails. The verdict is the
+// worst one.
 Verdict judge(const Pair& pair, const Candidate& candidate, uint64_t seed = 0);
 
 // The arguments of a case with inputs as the judge draws them, for a candidate of these types.

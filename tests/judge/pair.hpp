@@ -93,6 +93,13 @@ using Run = std::function<void(Call&)>;
 // What a candidate runs on.
 enum class Backend { ref, cuda_on_cpu, cuda_on_device };
 
+struct Traits {
+  // Two runs give the same bits. False for kernels whose threads add to one place in the order in which they come.
+  bool deterministic = true;
+  // Which cases it is made for, unless for all: a width of heads, a layout. It is not judged by the others.
+  std::function<bool(const Numbers&)> supports = {};
+};
+
 struct Candidate {
   std::string name;  // "ref float"
   DType real;        // of arguments of Kind::real
@@ -100,10 +107,10 @@ struct Candidate {
   Run run;
   DType arithmetic = real;  // of arguments of Kind::wide, and of what is computed in between
   Backend backend = Backend::ref;
-  // Two runs give the same bits. False for kernels whose threads add to one place in the order in which they come.
-  bool deterministic = true;
+  Traits traits = {};
 
   Types types() const { return {real, stored, arithmetic}; }
+  bool supports(const Numbers& numbers) const { return !traits.supports || traits.supports(numbers); }
 };
 
 // By output, for each element: the largest error that arithmetic with this eps excuses. See bounds.hpp.

@@ -1,6 +1,7 @@
 // The parts of the judge, each on its own.
 #include <doctest/doctest.h>
 
+#include "ref/core/bf16.hpp"
 #include "tests/judge/gradient.hpp"
 #include "tests/judge/judge.hpp"
 
@@ -87,4 +88,128 @@ TEST_CASE("gradient check: does not pass where differences cannot tell") {
   const double gradient[] = {1};
   const Verdict v = check_gradient(f, View<double, 1>(x, {1}), View<const double, 1>(gradient, {1}), 1);
   CHECK_FALSE(v.pass);
+}
+
+namespace {
+
+// y = 1.001 x and sum += x.
+
+Pair scaling(Style style) {
+  Pair p("scaling", "none");
+  p.cases = {{{"n", 5}}, {{"n", 33}}};
+  p.styles = {style};
+  p.arguments = [](const Numbers& s, Draw& draw) -> std::vector<Argument> {
+    const int64_t n = s.size("n");
+    return {{"x", Role::input, {n}, draw.real(n)},
+            {"y", Role::output, {n}},
+            {"sum", Role::update, {n}, draw.real(n), Kind::wide}};
+  };
+  p.truth = [](Call& c) {
+    for (int64_t i = 0; i < c.size("n"); ++i) {
+      c.out<double, 1>("y")(i) = 1.001 * c.in<double, 1>("x")(i);
+      c.out<double, 1>("sum")(i) += c.in<double, 1>("x")(i);
+    }
+  };
+  p.bounds = [](Call&, Call& truth, double eps) -> Bounds {
+    Bounds b;
+    for (const char* name : {"y", "sum"})
+      for (const double x : truth.array(name).get_all()) b[name].push_back(4 * eps * (std::abs(x) + 1));
+    return b;
+  };
+  return p;
+}
+
+Candidate in_bf16(Run run, Traits traits = {}) {
+  return {"bf16", DType::bf16, DType::bf16, std::move(run), DType::f32, Backend::ref, std::move(traits)};
+}
+
+void right(Call& c) {
+  for (int64_t i = 0; i < c.size("n"); ++i) {
+    c.out<bf16, 1>("y")(i) = bf16(1.001f * c.in<bf16, 1>("x")(i));
+    c.out<float, 1>("sum")(i) += c.in<bf16, 1>("x")(i);
+  }
+}
+
+}  // namespace
+
+TEST_CASE(
+    "judge: a candidate in bf16 computes in float, keeps wide arguments in float and rounds the others "
+    "once") {
+  const Pair p = scaling(Style::normal);
+  const Call call = make_call(p, p.cases[0], Style::normal, in_bf16(right).types());
+  for (const Argument& a : call.arguments())
+    CHECK(Call(call).array(a.name).dtype() == (a.name == "sum" ? DType::f32 : DType::bf16));
+  CHECK(judge(p, in_bf16(right)).pass);
+
+  const auto sum_in_bf16 = [](Call& c) {
+    right(c);
+    for (int64_t i = 0; i < c.size("n"); ++i) c.out<float, 1>("sum")(i) = bf16(c.out<float, 1>("sum")(i));
+  };
+  CHECK_FALSE(judge(p, in_bf16(sum_in_bf16)).pass);
+  const auto rounded_twice_the_wrong_way = [](Call& c) {
+    right(c);
+    for (int64_t i = 0; i < c.size("n"); ++i) c.out<bf16, 1>("y")(i).bits += 1;
+  };
+  CHECK_FALSE(judge(p, in_bf16(rounded_twice_the_wrong_way)).pass);
+}
+
+TEST_CASE("judge: where a result must be exact, one in bf16 is the truth rounded to nearest") {
+  // Integers up to 4, times 1.001: no product is a bf16, and the float beside it rounds to the same one.
+  const Pair p = scaling(Style::integers);
+  CHECK(judge(p, in_bf16(right)).pass);
+  const auto truncates = [](Call& c) {
+    right(c);
+    for (int64_t i = 0; i < c.size("n"); ++i) c.out<bf16, 1>("y")(i).bits ^= 1;
+  };
+  CHECK_FALSE(judge(p, in_bf16(truncates)).pass);
+}
+
+TEST_CASE("judge: a second run on the same inputs gives the same bits, or says that it may not") {
+  const Pair p = scaling(Style::normal);
+  int runs = 0;
+  const auto differs = [&](Call& c) {  // by less than the bound
+    right(c);
+    c.out<float, 1>("sum")(0) *= 1 + static_cast<float>(runs++ % 2) * 0x1p-23f;
+  };
+  const Verdict v = judge(p, in_bf16(differs));
+  CHECK_FALSE(v.pass);
+  CHECK(v.reason.find("second run: sum[0]") != std::string::npos);
+  CHECK(judge(p, in_bf16(differs, {.deterministic = false})).pass);
+  // As a kernel does that counts finished blocks in a variable and does not put it back.
+  bool launched = false;
+  const auto leaves_something_behind = [&](Call& c) {
+    right(c);
+    if (launched) c.out<float, 1>("sum")(2) += 1;
+    launched = true;
+  };
+  CHECK_FALSE(
+      judge(p, in_bf16(leaves_something_behind, {.deterministic = false}), p.cases[0], Style::normal).pass);
+}
+
+TEST_CASE("judge: a candidate is judged by the cases that it supports, one at least") {
+  const Pair p = scaling(Style::normal);
+  const auto only = [](int64_t n) {
+    return in_bf16(
+        [n](Call& c) {
+          if (c.size("n") != n) throw std::runtime_error("not made for it");
+          right(c);
+        },
+        {.supports = [n](const Numbers& s) { return s.size("n") == n; }});
+  };
+  CHECK(judge(p, only(33)).pass);
+  CHECK(judge(p, only(33)).elements == 66);
+  CHECK(judge(p, only(7)).reason == "it supports none of the cases");
+  CHECK_FALSE(judge(p, only(7)).pass);
+}
+
+TEST_CASE("judge: another seed draws other inputs, the same one the same") {
+  const Pair p = scaling(Style::normal);
+  const auto x = [&](uint64_t seed) {
+    Call c = make_call(p, p.cases[1], Style::normal, all_double, seed);
+    return c.array("x").get_all();
+  };
+  CHECK(x(0) == x(0));
+  CHECK(x(1) == x(1));
+  CHECK(x(0) != x(1));
+  CHECK(x(1) != x(2));
 }

@@ -1,5 +1,6 @@
 #include "ref/model/attention.hpp"
 
+#include "ref/core/bf16.hpp"
 #include "ref/core/tensor.hpp"
 #include "tests/judge/bounds.hpp"
 #include "tests/pairs/plain_attention.hpp"
@@ -45,6 +46,24 @@ void plain_forward(Call& c) {
   std::copy_n(plain.lse.data, plain.lse.size(), c.out<float, 3>("lse").data);
 }
 
+// As tensor cores have it: the probabilities are rounded to bf16 before they meet v, all sums are in float.
+void plain_forward_bf16(Call& c) {
+  const auto widen = [&](const char* name) {
+    const auto x = c.in<bf16, 4>(name);
+    Tensor<float, 4> wide(x.extent[0], x.extent[1], x.extent[2], x.extent[3]);
+    std::copy_n(x.data, x.size(), wide.data);
+    return wide;
+  };
+  const Tensor<float, 4> q = widen("q"), k = widen("k"), v = widen("v");
+  Plain<float> plain(q, k, v);
+  for (int64_t i = 0; i < plain.p.size(); ++i) plain.p.data[i] = bf16(plain.p.data[i]);
+  Tensor<float, 4> y = Tensor<float, 4>::like(q);
+  plain.y(y);
+  const auto out = c.out<bf16, 4>("y");
+  for (int64_t i = 0; i < y.size(); ++i) out.data[i] = bf16(y.data[i]);
+  std::copy_n(plain.lse.data, plain.lse.size(), c.out<float, 3>("lse").data);
+}
+
 void plain_backward(Call& c) {
   const Plain<float> plain(c);
   plain.gradients(c.in<float, 4>("dy"), c.out<float, 4>("dq"), c.out<float, 4>("dk"), c.out<float, 4>("dv"));
@@ -75,7 +94,8 @@ void plain_decode(Call& c) {
   }
 }
 
-// MHA, GQA and MQA; one token; primes; and around tiles of 16, 32, 64 and 128.
+// MHA, GQA and MQA; one token; primes; around tiles of 16, 32, 64 and 128; and the widths 64 and 128 that kernels are
+// made for.
 const std::vector<Numbers> cases = {
     {{"batch", 1}, {"seq", 1}, {"n_heads", 1}, {"n_kv_heads", 1}, {"d_head", 2}},
     {{"batch", 2}, {"seq", 7}, {"n_heads", 4}, {"n_kv_heads", 2}, {"d_head", 6}},
@@ -85,6 +105,10 @@ const std::vector<Numbers> cases = {
     {{"batch", 1}, {"seq", 64}, {"n_heads", 4}, {"n_kv_heads", 2}, {"d_head", 10}},
     {{"batch", 1}, {"seq", 65}, {"n_heads", 2}, {"n_kv_heads", 2}, {"d_head", 128}},
     {{"batch", 1}, {"seq", 129}, {"n_heads", 4}, {"n_kv_heads", 2}, {"d_head", 4}},
+    {{"batch", 1}, {"seq", 1}, {"n_heads", 2}, {"n_kv_heads", 1}, {"d_head", 64}},
+    {{"batch", 2}, {"seq", 97}, {"n_heads", 3}, {"n_kv_heads", 1}, {"d_head", 64}},
+    {{"batch", 1}, {"seq", 128}, {"n_heads", 4}, {"n_kv_heads", 2}, {"d_head", 64}},
+    {{"batch", 1}, {"seq", 31}, {"n_heads", 6}, {"n_kv_heads", 2}, {"d_head", 128}},
     {{"batch", 0}, {"seq", 5}, {"n_heads", 2}, {"n_kv_heads", 1}, {"d_head", 4}},
     {{"batch", 1}, {"seq", 0}, {"n_heads", 2}, {"n_kv_heads", 1}, {"d_head", 4}}};
 
@@ -203,7 +227,8 @@ Pair online_forward_pair() {
   };
   p.truth = online_forward<double>;
   p.candidates = {{"ref float", DType::f32, DType::f32, online_forward<float>}};
-  p.plain = {{"plain float", DType::f32, DType::f32, plain_forward}};
+  p.plain = {{"plain float", DType::f32, DType::f32, plain_forward},
+             {"plain bf16", DType::bf16, DType::bf16, plain_forward_bf16, DType::f32}};
   // The floor: 8 eps (sixteen roundings, for the rescaling that plain attention does not do) of sum_j p_ij |v_j|, and
   // of the log-sum-exp.
   p.bounds = [](Call& before, Call& truth, double eps) -> Bounds {

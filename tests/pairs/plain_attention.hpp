@@ -19,8 +19,9 @@ struct Plain {
   Tensor<T, 4> p;    // [batch, n_heads, seq, seq]
   Tensor<T, 3> lse;  // [batch, n_heads, seq]
 
-  explicit Plain(Call& c) {
-    q = c.in<T, 4>("q"), k = c.in<T, 4>("k"), v = c.in<T, 4>("v");
+  explicit Plain(Call& c) : Plain(c.in<T, 4>("q"), c.in<T, 4>("k"), c.in<T, 4>("v")) {}
+  Plain(View<const T, 4> queries, View<const T, 4> keys, View<const T, 4> values)
+      : q(queries), k(keys), v(values) {
     batch = q.extent[0], seq = q.extent[1], n_heads = q.extent[2], d_head = q.extent[3];
     n_kv_heads = k.extent[2];
     p = Tensor<T, 4>(batch, n_heads, seq, seq);

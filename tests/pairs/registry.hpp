@@ -14,7 +14,8 @@
 // d has copied the arguments to the device; afterwards it waits and copies them back. Arguments of Kind::wide are float,
 // all others T. Each step of a ladder is a line of its own. What a kernel needs beside its arguments is
 // d.scratch<float>(rows, columns), which begins as NaN. A kernel whose sums depend on the order of its threads (atomics)
-// says so with a last argument, Atomics::in_any_order; all others have to give the same bits twice. The inputs are
+// says so with a last argument, {.deterministic = false}; all others have to give the same bits twice. One that is made
+// for some cases only says which: {.supports = [](const Numbers& s) { return s.at("d_head") == 64; }}. The inputs are
 // rounded to the candidate's types before the truth sees them, the arithmetic is held to the eps of float, and a result
 // that is stored in bf16 may be off by that one rounding more.
 #pragma once
