@@ -13,17 +13,12 @@
 // beta (log pi - log ref), Rafailov et al., equation 5 without its term for the prompt alone, which cancels in pairs.
 #pragma once
 
+#include "ref/core/settings.hpp"
 #include "ref/core/view.hpp"
 
 namespace dsllm::ref {
 
-struct DpoSettings {
-  enum class Loss { sigmoid, ipo, hinge };
-  Loss loss = Loss::sigmoid;
-  double beta = 0.1;
-  double label_smoothing = 0;  // sigmoid only, in [0, 0.5)
-  bool reference_free = false;
-};
+using dsllm::DpoSettings;
 
 // Means over the pairs, as runs log them.
 struct DpoMetrics {

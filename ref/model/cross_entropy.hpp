@@ -9,11 +9,12 @@
 #include <type_traits>
 
 #include "ref/core/bf16.hpp"
+#include "ref/core/settings.hpp"
 #include "ref/core/view.hpp"
 
 namespace dsllm::ref {
 
-inline constexpr int32_t ignored_target = -1;
+using dsllm::ignored_target;
 
 // The type in which a T is summed: float for bf16.
 template <class T>

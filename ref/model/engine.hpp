@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ref/core/config.hpp"
+#include "ref/core/settings.hpp"
 #include "ref/core/view.hpp"
 
 namespace dsllm {
@@ -22,11 +23,6 @@ struct ParameterInfo {
 
 // What is kept of each parameter between two steps.
 enum class StatePart { weights, adam_m, adam_v };
-
-// Rates of one AdamW step (paper, section 2.3); see ref/train/adamw.hpp for the update.
-struct AdamwSettings {
-  double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.1;
-};
 
 class TrainEngine {
  public:

@@ -6,6 +6,7 @@
 
 #include "ref/core/error.hpp"
 #include "ref/core/parallel.hpp"
+#include "ref/core/portable_math.hpp"
 
 namespace dsllm::ref {
 namespace {
@@ -28,13 +29,12 @@ AdamwCoefficients<T>::AdamwCoefficients(const AdamwSettings& settings, double lr
   require(settings.beta2 >= 0 && settings.beta2 < 1, "beta2 in [0, 1)", settings.beta2);
   // An eps that rounds to 0 would divide 0 by 0 where no gradient has been.
   require(static_cast<T>(settings.eps) > 0 && std::isfinite(settings.eps), "eps > 0", settings.eps);
-  const double t = static_cast<double>(step);
   beta1 = static_cast<T>(settings.beta1);
   one_minus_beta1 = static_cast<T>(1 - settings.beta1);
   beta2 = static_cast<T>(settings.beta2);
   one_minus_beta2 = static_cast<T>(1 - settings.beta2);
-  step_size = static_cast<T>(lr / (1 - std::pow(settings.beta1, t)));
-  v_scale = static_cast<T>(1 / std::sqrt(1 - std::pow(settings.beta2, t)));
+  step_size = static_cast<T>(lr / (1 - power(settings.beta1, step)));
+  v_scale = static_cast<T>(1 / std::sqrt(1 - power(settings.beta2, step)));
   eps = static_cast<T>(settings.eps);
   decay = static_cast<T>(lr * weight_decay);
 }

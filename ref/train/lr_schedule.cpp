@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <numbers>
 
 #include "ref/core/error.hpp"
+#include "ref/core/portable_math.hpp"
 
-namespace dsllm::ref {
+namespace dsllm {
 namespace {
 
 void require(bool holds, const char* field, const std::string& rule, double got) {
@@ -15,20 +15,6 @@ void require(bool holds, const char* field, const std::string& rule, double got)
 }
 
 }  // namespace
-
-std::vector<LrStage> paper_stages() {
-  return {{0.8, std::sqrt(0.1)}, {0.9, 0.1}};
-}
-
-LrSchedule::Shape lr_shape(const std::string& name) {
-  if (name == "multi-step") return LrSchedule::Shape::multi_step;
-  if (name == "cosine") return LrSchedule::Shape::cosine;
-  throw ConfigError("schedule", "multi-step or cosine", fmt::format("'{}'", name));
-}
-
-int64_t steps_before(double fraction, int64_t total_steps) {
-  return std::llround(fraction * static_cast<double>(total_steps));
-}
 
 void LrSchedule::validate(int64_t total_steps) const {
   require(total_steps >= 1, "total_steps", "at least 1", static_cast<double>(total_steps));
@@ -47,16 +33,28 @@ void LrSchedule::validate(int64_t total_steps) const {
     require(stage.fraction > before && stage.fraction < 1, "stages",
             fmt::format("a fraction between {} and 1", before), stage.fraction);
     require(stage.factor >= 0 && std::isfinite(stage.factor), "stages", "a finite factor >= 0", stage.factor);
-    const int64_t begin = steps_before(stage.fraction, total_steps);
+    const int64_t begin = ref::steps_before(stage.fraction, total_steps);
     require(begin > steps && begin < total_steps, "stages",
             fmt::format("at least one step in every stage of a run of {} steps", total_steps),
             stage.fraction);
     before = stage.fraction;
     steps = begin;
   }
-  const int64_t first = steps_independent_of_budget(*this, total_steps);
+  const int64_t first = ref::steps_independent_of_budget(*this, total_steps);
   require(warmup_steps <= first, "warmup_steps",
           fmt::format("at most the {} steps of the first stage (of {} in all)", first, total_steps), warmup);
+}
+
+namespace ref {
+
+LrSchedule::Shape lr_shape(const std::string& name) {
+  if (name == "multi-step") return LrSchedule::Shape::multi_step;
+  if (name == "cosine") return LrSchedule::Shape::cosine;
+  throw ConfigError("schedule", "multi-step or cosine", fmt::format("'{}'", name));
+}
+
+int64_t steps_before(double fraction, int64_t total_steps) {
+  return std::llround(fraction * static_cast<double>(total_steps));
 }
 
 double learning_rate(const LrSchedule& schedule, int64_t step, int64_t total_steps) {
@@ -68,7 +66,7 @@ double learning_rate(const LrSchedule& schedule, int64_t step, int64_t total_ste
   if (schedule.shape == LrSchedule::Shape::cosine) {
     const double progress = static_cast<double>(step - schedule.warmup_steps) /
                             static_cast<double>(total_steps - schedule.warmup_steps);
-    const double wave = (1 + std::cos(std::numbers::pi * progress)) / 2;
+    const double wave = (1 + cos_pi(progress)) / 2;
     return schedule.max_lr * (schedule.min_ratio + (1 - schedule.min_ratio) * wave);
   }
   double factor = 1;
@@ -82,4 +80,5 @@ int64_t steps_independent_of_budget(const LrSchedule& schedule, int64_t total_st
   return schedule.stages.empty() ? total_steps : steps_before(schedule.stages.front().fraction, total_steps);
 }
 
-}  // namespace dsllm::ref
+}  // namespace ref
+}  // namespace dsllm

@@ -18,30 +18,13 @@
 #include <string>
 #include <vector>
 
+#include "ref/core/settings.hpp"
+
 namespace dsllm::ref {
 
-// From this fraction of the run on, the rate is factor times the maximum.
-struct LrStage {
-  double fraction = 0, factor = 1;
-  bool operator==(const LrStage&) const = default;
-};
-
-// {0.8, sqrt(0.1)}, {0.9, 0.1}
-std::vector<LrStage> paper_stages();
-
-struct LrSchedule {
-  enum class Shape { multi_step, cosine };
-  Shape shape = Shape::multi_step;
-  double max_lr = 3e-4;
-  int64_t warmup_steps = 2000;
-  std::vector<LrStage> stages = paper_stages();  // multi-step; none: constant after the warm-up
-  double min_ratio = 0.1;                        // cosine: r
-
-  // Throws ConfigError, naming the field, its value and the rule, unless total_steps >= 1; max_lr is finite and >= 0; the
-  // fractions rise strictly inside (0, 1) and fall on different steps; factors are finite and >= 0; min_ratio is in
-  // [0, 1]; and the warm-up ends before the first drop (multi-step) or before the last step (cosine).
-  void validate(int64_t total_steps) const;
-};
+using dsllm::LrSchedule;
+using dsllm::LrStage;
+using dsllm::paper_stages;
 
 // "multi-step", "cosine". Throws ConfigError for another name.
 LrSchedule::Shape lr_shape(const std::string& name);
