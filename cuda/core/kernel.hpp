@@ -67,4 +67,10 @@ __host__ __device__ constexpr T ceil_div(T n, T d) {
   return (n + d - 1) / d;
 }
 
+// That many blocks in x, or the most that a grid can have (2^31 - 1): a kernel that may get fewer than it asked for goes on in
+// strides of gridDim.x.
+constexpr unsigned grid_of(int64_t blocks) {
+  return static_cast<unsigned>(blocks < INT32_MAX ? blocks : INT32_MAX);
+}
+
 }  // namespace dsllm::cuda

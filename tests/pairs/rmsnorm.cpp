@@ -1,6 +1,8 @@
 #include "ref/model/rmsnorm.hpp"
 
+#include "cuda/model/rmsnorm.hpp"
 #include "tests/judge/bounds.hpp"
+#include "tests/pairs/on_device.hpp"
 #include "tests/pairs/registry.hpp"
 
 namespace dsllm::tests {
@@ -28,13 +30,39 @@ void backward(Call& c) {
                            c.out<T, 2>("dx"), c.out<T, 1>("dweight"));
 }
 
-// eps = 0.1 is far more than a model uses: large enough to be seen beside mean(x^2) = 1.
+// The forward steps differ in their name only.
+template <class F>
+auto forward_kernel(F kernel) {
+  return [kernel]<class T>(OnDevice& d) {
+    kernel(d.in<T, 2>("x"), d.in<T, 1>("weight"), d.number("eps"), d.out<T, 2>("y"),
+           d.out<float, 1>("inv_rms"), d.stream());
+  };
+}
+template <class F>
+auto backward_kernel(F kernel) {
+  return [kernel]<class T>(OnDevice& d) {
+    const int64_t n = d.size("n"), width = d.size("d");
+    kernel(d.in<T, 2>("dy"), d.in<T, 2>("x"), d.in<T, 1>("weight"), d.in<float, 1>("inv_rms"),
+           d.out<T, 2>("dx"), d.out<float, 1>("dweight"),
+           d.scratch<float>(cuda::rmsnorm_backward_parts(n), width), d.stream());
+  };
+}
+// Which rows the steps in registers take, in float as in bf16.
+bool fits_registers(const Numbers& s) {
+  return s.size("d") % 8 == 0 && s.size("d") <= 8192;
+}
+
+// eps = 0.1 is far more than a model uses: large enough to be seen beside mean(x^2) = 1. Rows of whole 16 bytes at the ends of
+// the ranges of d that one shape of block serves, and past the last; more rows than the backward pass has parts.
 const std::vector<Numbers> cases = {
-    {{"n", 1}, {"d", 1}, {"eps", 1e-6}},  {{"n", 3}, {"d", 64}, {"eps", 1e-6}},
-    {{"n", 7}, {"d", 31}, {"eps", 0.1}},  {{"n", 2}, {"d", 257}, {"eps", 1e-5}},
-    {{"n", 65}, {"d", 5}, {"eps", 1e-6}}, {{"n", 1}, {"d", 4096}, {"eps", 1e-6}},
-    {{"n", 0}, {"d", 8}, {"eps", 1e-6}},  {{"n", 129}, {"d", 16}, {"eps", 0.1}},
-    {{"n", 300}, {"d", 3}, {"eps", 1e-6}}};
+    {{"n", 1}, {"d", 1}, {"eps", 1e-6}},    {{"n", 3}, {"d", 64}, {"eps", 1e-6}},
+    {{"n", 7}, {"d", 31}, {"eps", 0.1}},    {{"n", 2}, {"d", 257}, {"eps", 1e-5}},
+    {{"n", 65}, {"d", 5}, {"eps", 1e-6}},   {{"n", 1}, {"d", 4096}, {"eps", 1e-6}},
+    {{"n", 0}, {"d", 8}, {"eps", 1e-6}},    {{"n", 129}, {"d", 16}, {"eps", 0.1}},
+    {{"n", 300}, {"d", 3}, {"eps", 1e-6}},  {{"n", 270}, {"d", 8}, {"eps", 1e-6}},
+    {{"n", 3}, {"d", 1032}, {"eps", 1e-6}}, {{"n", 5}, {"d", 1024}, {"eps", 0.1}},
+    {{"n", 2}, {"d", 2040}, {"eps", 1e-5}}, {{"n", 2}, {"d", 8192}, {"eps", 1e-6}},
+    {{"n", 2}, {"d", 16392}, {"eps", 1e-6}}};
 
 }  // namespace
 
@@ -52,6 +80,14 @@ std::vector<Pair> rmsnorm_pairs() {
   f.truth = forward<double, double>;
   f.candidates = {{"ref float", DType::f32, DType::f32, forward<float, float>},
                   {"ref float, bf16 weight", DType::f32, DType::bf16, forward<float, bf16>}};
+  add_cuda<float, bf16>(f, "1 thread a row",
+                        forward_kernel([](auto&&... a) { cuda::rmsnorm_forward_thread_per_row(a...); }));
+  add_cuda<float, bf16>(f, "2 block a row",
+                        forward_kernel([](auto&&... a) { cuda::rmsnorm_forward_block_per_row(a...); }));
+  add_cuda<float, bf16>(f, "3 registers",
+                        forward_kernel([](auto&&... a) { cuda::rmsnorm_forward_registers(a...); }),
+                        {.supports = fits_registers});
+  add_cuda<float, bf16>(f, "best step", forward_kernel([](auto&&... a) { cuda::rmsnorm_forward(a...); }));
   // All terms of the mean are positive, so errors are relative. The root halves the error of the sum, of the division
   // by d, of eps as a float and of its addition; root and division follow; for y two products.
   f.bounds = [](Call&, Call& truth, double eps) -> Bounds {
@@ -81,6 +117,11 @@ std::vector<Pair> rmsnorm_pairs() {
   r.truth = residual_forward<double, double>;
   r.candidates = {{"ref float", DType::f32, DType::f32, residual_forward<float, float>},
                   {"ref float, bf16 weight", DType::f32, DType::bf16, residual_forward<float, bf16>}};
+  add_cuda<float, bf16>(r, "4 with the sum", []<class T>(OnDevice& d) {
+    cuda::rmsnorm_residual_forward<T>(d.in<T, 2>("x"), d.in<T, 2>("residual"), d.in<T, 1>("weight"),
+                                      d.number("eps"), d.out<T, 2>("h"), d.out<T, 2>("y"),
+                                      d.out<float, 1>("inv_rms"), d.stream());
+  });
   // One operation for h; it enters each term of the mean twice, of which the root takes one half, and y once more.
   r.bounds = [forward_bounds = f.bounds](Call& before, Call& truth, double eps) -> Bounds {
     Bounds bounds = forward_bounds(before, truth, eps);
@@ -93,7 +134,7 @@ std::vector<Pair> rmsnorm_pairs() {
     bounds["h"] = each(h.size(), [&](int64_t i) { return eps * operations(1) * std::abs(h.data[i]); });
     return bounds;
   };
-  r.in_place = {{"h", "x"}, {"h", "residual"}, {"y", "x"}};
+  r.in_place = {{"h", "x"}, {"h", "residual"}, {"y", "x"}, {"y", "residual"}};
   r.flops = [](const Numbers& s) { return 5 * s.at("n") * s.at("d"); };
 
   Pair b("rmsnorm_backward", "2.2");
@@ -117,6 +158,12 @@ std::vector<Pair> rmsnorm_pairs() {
   };
   b.truth = backward<double>;
   b.candidates = {{"ref float", DType::f32, DType::f32, backward<float>}};
+  add_cuda<float, bf16>(b, "5 two stages",
+                        backward_kernel([](auto&&... a) { cuda::rmsnorm_backward_two_stages(a...); }));
+  add_cuda<float, bf16>(b, "6 registers",
+                        backward_kernel([](auto&&... a) { cuda::rmsnorm_backward_registers(a...); }),
+                        {.supports = fits_registers});
+  add_cuda<float, bf16>(b, "best step", backward_kernel([](auto&&... a) { cuda::rmsnorm_backward(a...); }));
   // dx_i = inv (dy_i w_i - x_i inv^2 / d sum_j dy_j w_j x_j): the gauge has the absolute value of each term. Beside the
   // sum (of products of three, one rounding more) there are at most seven operations in a row.
   b.bounds = [](Call& before, Call&, double eps) -> Bounds {
