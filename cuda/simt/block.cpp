@@ -362,7 +362,8 @@ Collective& Block::join(uint32_t mask, const char* operation, Site site) {
       c.arrived |= me;
       return c;
     }
-    if (c.arrived & mask)
+    // Lanes of my mask may still be in a collective of their own and come later. If that one waits for me, neither can end.
+    if ((c.arrived & mask) && (c.mask & me))
       fail(
           fmt::format("the lanes {} to call {} with one mask", describe_lanes(mask), operation),
           fmt::format("lane {} with the mask {:#010x}, while lanes {} wait in {} ({}) with the mask {:#010x}",
