@@ -83,7 +83,7 @@ T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, SIMT_CA
 template <class T>
 T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, SIMT_CALLER) {
   const unsigned lane = ::dsllm::cuda::simt::current->lane(), w = static_cast<unsigned>(width);
-  return ::dsllm::cuda::simt::shuffle_as(mask, value, (lane & (w - 1)) + delta < w ? lane + delta : lane,
+  return ::dsllm::cuda::simt::shuffle_as(mask, value, delta < w - (lane & (w - 1)) ? lane + delta : lane,
                                          "__shfl_down_sync", SIMT_SITE);
 }
 // An earlier segment can be read, a later one not.
