@@ -1,8 +1,10 @@
 #include "ref/model/attention.hpp"
 
+#include "cuda/model/attention.hpp"
 #include "ref/core/bf16.hpp"
 #include "ref/core/tensor.hpp"
 #include "tests/judge/bounds.hpp"
+#include "tests/pairs/on_device.hpp"
 #include "tests/pairs/plain_attention.hpp"
 #include "tests/pairs/registry.hpp"
 
@@ -182,6 +184,10 @@ Pair naive_forward_pair() {
   };
   p.truth = naive_forward<double>;
   p.candidates = {{"ref float", DType::f32, DType::f32, naive_forward<float>}};
+  add_cuda<float>(p, "one thread a number", []<class T>(OnDevice& d) {
+    cuda::attention_naive_forward(d.in<T, 4>("q"), d.in<T, 4>("k"), d.in<T, 4>("v"), d.out<T, 4>("p"),
+                                  d.out<T, 4>("y"), d.stream());
+  });
   p.bounds = [](Call& before, Call&, double eps) -> Bounds {
     const Plain<double> plain(before);
     Tensor<double, 4> p_bound = Tensor<double, 4>::like(plain.p);
@@ -227,6 +233,17 @@ Pair online_forward_pair() {
   };
   p.truth = online_forward<double>;
   p.candidates = {{"ref float", DType::f32, DType::f32, online_forward<float>}};
+  add_cuda<float, bf16>(p, "online softmax", []<class T>(OnDevice& d) {
+    cuda::attention_online_forward<T>(d.in<T, 4>("q"), d.in<T, 4>("k"), d.in<T, 4>("v"), d.out<T, 4>("y"),
+                                      d.out<float, 3>("lse"), d.stream());
+  });
+  add_cuda<bf16>(
+      p, "tensor cores",
+      []<class T>(OnDevice& d) {
+        cuda::attention_tensor_core_forward(d.in<T, 4>("q"), d.in<T, 4>("k"), d.in<T, 4>("v"),
+                                            d.out<T, 4>("y"), d.out<float, 3>("lse"), d.stream());
+      },
+      {.supports = [](const Numbers& s) { return s.size("d_head") == 64 || s.size("d_head") == 128; }});
   p.plain = {{"plain float", DType::f32, DType::f32, plain_forward},
              {"plain bf16", DType::bf16, DType::bf16, plain_forward_bf16, DType::f32}};
   // The floor: 8 eps (sixteen roundings, for the rescaling that plain attention does not do) of sum_j p_ij |v_j|, and
