@@ -19,6 +19,7 @@ void compare(const std::string& name, std::span<const double> got, std::span<con
     if (!(error <= verdict.max_error)) verdict.max_error = error;
     if (share > verdict.max_share || (!pass && verdict.pass)) {
       verdict.max_share = share;
+      verdict.error = error;
       verdict.worst = fmt::format("{}[{}]", name, i);
     }
     if (!pass && verdict.pass) {

@@ -15,6 +15,7 @@ struct Verdict {
   bool pass = true;
   std::string reason;    // empty, or why not: "y[3]: error 1.2e-3, bound 4.1e-7 ..."
   double max_error = 0;  // largest absolute error of all outputs
+  double error = 0;      // that of the element with the largest share of its bound
   double max_share = 0;  // largest error as a share of its element's bound; <= 1 for a pass
   std::string worst;     // where that share is, "y[3]"
   int64_t elements = 0;  // compared

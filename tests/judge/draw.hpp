@@ -3,7 +3,10 @@
 
 #include <cmath>
 #include <cstdint>
+#include <string>
 #include <vector>
+
+#include "ref/core/error.hpp"
 
 namespace dsllm::tests {
 
@@ -19,19 +22,23 @@ class Draw {
 
   Style style() const { return style_; }
 
-  // n numbers of the style.
+  // n numbers of the style. Throws ValueError for more than a judge should draw: the truth takes 8 bytes for each.
   std::vector<double> real(int64_t n, double scale = 1) {
+    check(n);
     std::vector<double> x(static_cast<size_t>(n));
     for (double& v : x) v = scale * one();
     return x;
   }
   // n whole numbers from low to high.
   std::vector<double> index(int64_t n, int64_t low, int64_t high) {
+    check(n);
     std::vector<double> x(static_cast<size_t>(n));
     for (double& v : x) v = static_cast<double>(integer(low, high));
     return x;
   }
   int64_t integer(int64_t low, int64_t high) {
+    if (low > high)
+      throw ValueError("draw", "a range", "one from " + std::to_string(low) + " to " + std::to_string(high));
     return low + static_cast<int64_t>(bits() % static_cast<uint64_t>(high - low + 1));
   }
   double uniform() { return (static_cast<double>(bits() >> 11) + 0.5) * 0x1p-53; }
@@ -39,6 +46,11 @@ class Draw {
   double normal() { return std::sqrt(-2 * std::log(uniform())) * std::cos(2 * M_PI * uniform()); }
 
  private:
+  static void check(int64_t n) {
+    if (n < 0 || n > int64_t{1} << 28)
+      throw ValueError("draw", "at most 2^28 elements in an argument", std::to_string(n));
+  }
+
   double one() {
     if (style_ == Style::integers) return static_cast<double>(integer(-4, 4));
     const double x = normal();

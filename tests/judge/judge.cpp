@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <limits>
 
 #include "ref/core/error.hpp"
@@ -81,6 +82,17 @@ Bounds allowed(const Pair& pair, const Candidate& candidate, Style style, Call& 
   return bounds;
 }
 
+// A shape that somebody gives by hand may ask for too much: a width of 0, a scale of 10^300.
+void require_in_range(Call& truth) {
+  for (const Argument& a : truth.arguments()) {
+    if (a.role == Role::scratch || a.kind == Kind::index) continue;
+    for (int64_t i = 0; i < truth.array(a.name).size(); ++i)
+      if (const double x = truth.array(a.name).get(i); !(std::abs(x) <= std::numeric_limits<float>::max()))
+        throw ValueError("the truth", "numbers in the range of a float",
+                         fmt::format("{} as {}[{}]", x, a.name, i));
+  }
+}
+
 // Where the bits of two results differ first, or nothing.
 std::string difference(const std::string& name, GuardedArray& first, GuardedArray& second) {
   for (int64_t i = 0; i < first.size(); ++i)
@@ -150,6 +162,7 @@ Verdict judge(const Pair& pair, const Candidate& candidate, const Numbers& numbe
     verdict.reason = "the truth itself: " + reason;
     return verdict;
   }
+  require_in_range(truth);
   const Bounds bounds = allowed(pair, candidate, style, inputs, truth_inputs, truth);
   run_and_compare(candidate, inputs, truth, bounds, nullptr, verdict);
   for (const auto& alias : pair.in_place)
@@ -157,13 +170,15 @@ Verdict judge(const Pair& pair, const Candidate& candidate, const Numbers& numbe
   return verdict;
 }
 
-Verdict judge(const Pair& pair, const Candidate& candidate, uint64_t seed) {
+Verdict judge(const Pair& pair, const Candidate& candidate, uint64_t seed,
+              const std::function<void()>& before_case) {
   Verdict worst;
   bool tried = false;
   for (const Numbers& numbers : pair.cases)
     for (const Style style : pair.styles) {
       if (!candidate.supports(numbers)) continue;
       tried = true;
+      if (before_case) before_case();
       Verdict v = judge(pair, candidate, numbers, style, seed);
       v.elements += worst.elements;
       const std::string where = describe(numbers, style) + ": ";

@@ -13,13 +13,15 @@
 
 namespace dsllm::tests {
 
-// One case in one style of inputs. The inputs depend on the pair's name, the case, the style and the seed alone.
+// One case in one style of inputs. The inputs depend on the pair's name, the case, the style and the seed alone. Throws
+// Error if the operation cannot have such a case: what the truth throws, or ValueError if it is beyond a float's range.
 Verdict judge(const Pair& pair, const Candidate& candidate, const Numbers& numbers, Style style,
               uint64_t seed = 0);
 
 // All cases that the candidate supports (one at least), in all styles; stops at the first that fails. The verdict is the
-// worst one.
-Verdict judge(const Pair& pair, const Candidate& candidate, uint64_t seed = 0);
+// worst one. before_case is called before each of them; what it throws ends the work.
+Verdict judge(const Pair& pair, const Candidate& candidate, uint64_t seed = 0,
+              const std::function<void()>& before_case = {});
 
 // The arguments of a case with inputs as the judge draws them, for a candidate of these types.
 Call make_call(const Pair& pair, const Numbers& numbers, Style style, const Types& types, uint64_t seed = 0);

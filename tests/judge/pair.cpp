@@ -1,10 +1,20 @@
 #include "tests/judge/pair.hpp"
 
+#include <fmt/format.h>
+
+#include <cmath>
+
 #include "ref/core/error.hpp"
 
 namespace dsllm::tests {
 
 namespace {
+
+int64_t whole(const std::string& name, double x) {
+  if (!(x >= 0 && x < 0x1p53 && x == std::floor(x)))
+    throw ValueError(name, "a whole number from 0 on", fmt::format("{}", x));
+  return static_cast<int64_t>(x);
+}
 
 DType type_of(Kind kind, const Types& types) {
   switch (kind) {
@@ -22,6 +32,10 @@ DType type_of(Kind kind, const Types& types) {
 
 }  // namespace
 
+int64_t Numbers::size(const std::string& name) const {
+  return whole(name, at(name));
+}
+
 Call::Call(const Numbers& numbers, const std::vector<Argument>& arguments, const Types& types)
     : numbers_(numbers), arguments_(arguments) {
   for (const Argument& a : arguments) {
@@ -35,6 +49,10 @@ double Call::number(const std::string& name) const {
   const auto it = numbers_.find(name);
   if (it == numbers_.end()) throw ValueError("Call", "a number of the pair", "'" + name + "'");
   return it->second;
+}
+
+int64_t Call::size(const std::string& name) const {
+  return whole(name, number(name));
 }
 
 GuardedArray& Call::array(const std::string& name) {

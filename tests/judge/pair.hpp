@@ -52,7 +52,8 @@ struct Argument {
 // Sizes and other numbers of one case: {{"n", 3}, {"d", 64}, {"eps", 1e-6}}.
 struct Numbers : std::map<std::string, double> {
   using map::map;
-  int64_t size(const std::string& name) const { return static_cast<int64_t>(at(name)); }
+  // Throws ValueError unless it is a whole number from 0 on.
+  int64_t size(const std::string& name) const;
 };
 
 // The arguments of one call by name. An implementation is a function of it.
@@ -70,7 +71,7 @@ class Call {
   }
   // Throw ValueError for a name that the pair does not have.
   double number(const std::string& name) const;
-  int64_t size(const std::string& name) const { return static_cast<int64_t>(number(name)); }
+  int64_t size(const std::string& name) const;
   GuardedArray& array(const std::string& name);
 
   const std::vector<Argument>& arguments() const { return arguments_; }

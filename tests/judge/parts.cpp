@@ -93,7 +93,6 @@ TEST_CASE("gradient check: does not pass where differences cannot tell") {
 namespace {
 
 // y = 1.001 x and sum += x.
-
 Pair scaling(Style style) {
   Pair p("scaling", "none");
   p.cases = {{{"n", 5}}, {{"n", 33}}};

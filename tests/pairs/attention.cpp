@@ -2,6 +2,7 @@
 
 #include "cuda/model/attention.hpp"
 #include "ref/core/bf16.hpp"
+#include "ref/core/error.hpp"
 #include "ref/core/tensor.hpp"
 #include "tests/judge/bounds.hpp"
 #include "tests/pairs/on_device.hpp"
@@ -114,8 +115,17 @@ const std::vector<Numbers> cases = {
     {{"batch", 0}, {"seq", 5}, {"n_heads", 2}, {"n_kv_heads", 1}, {"d_head", 4}},
     {{"batch", 1}, {"seq", 0}, {"n_heads", 2}, {"n_kv_heads", 1}, {"d_head", 4}}};
 
+// Sizes that somebody gives by hand.
+void require_heads(const Numbers& s) {
+  const int64_t heads = s.size("n_heads"), kv_heads = s.size("n_kv_heads");
+  if (kv_heads < 1 || heads % kv_heads != 0 || s.size("d_head") < 1)
+    throw ValueError("attention", "d_head >= 1 and n_heads a multiple of n_kv_heads >= 1",
+                     "n_heads = " + std::to_string(heads) + ", n_kv_heads = " + std::to_string(kv_heads));
+}
+
 // q and k of width 1.5, so that the probabilities are far from equal.
 std::vector<Argument> inputs(const Numbers& s, Draw& draw) {
+  require_heads(s);
   const int64_t batch = s.size("batch"), seq = s.size("seq"), heads = s.size("n_heads"),
                 kv_heads = s.size("n_kv_heads"), d = s.size("d_head");
   return {{"q", Role::input, {batch, seq, heads, d}, draw.real(batch * seq * heads * d, 1.5)},
@@ -295,6 +305,7 @@ Pair decode_pair() {
   p.cases.push_back({{"length", 77}, {"n_heads", 4}, {"n_kv_heads", 4}, {"d_head", 128}});
   p.cases.push_back({{"length", 77}, {"n_heads", 5}, {"n_kv_heads", 1}, {"d_head", 2}});
   p.arguments = [](const Numbers& s, Draw& draw) -> std::vector<Argument> {
+    require_heads(s);
     const int64_t length = s.size("length"), heads = s.size("n_heads"), kv_heads = s.size("n_kv_heads"),
                   d = s.size("d_head");
     return {{"q", Role::input, {heads, d}, draw.real(heads * d, 1.5)},

@@ -107,7 +107,7 @@ std::vector<Pair> cross_entropy_pairs() {
         const double sum = p + (j == targets(t) ? 1 : 0);
         dlogits.push_back(targets(t) == ref::ignored_target
                               ? 0
-                              : eps * before.number("scale") * (p * units + operations(5) * sum));
+                              : eps * std::abs(before.number("scale")) * (p * units + operations(5) * sum));
       }
     }
     return {{"losses", loss_bounds(before, eps)}, {"logits", dlogits}};

@@ -54,7 +54,7 @@ std::vector<Pair> dpo_pairs() {
   // h is a sum of four terms, so it errs by a few eps of their absolute values (with beta: in the same units, `dz`). The
   // sigmoid and hinge losses have a slope of at most 1 in z = beta h and the slope's slope is at most 1/4; IPO is a square.
   p.bounds = [](Call& before, Call& truth, double eps) -> Bounds {
-    const double beta = before.number("beta"), scale = before.number("scale");
+    const double beta = before.number("beta"), scale = std::abs(before.number("scale"));
     const bool free = before.number("reference_free") != 0, ipo = before.number("loss") == 1;
     const auto at = [&](const char* name, int64_t i) { return std::abs(before.in<double, 1>(name)(i)); };
     const auto h_gauge = [&](int64_t i) {

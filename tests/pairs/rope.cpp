@@ -1,5 +1,6 @@
 #include "ref/model/rope.hpp"
 
+#include "ref/core/error.hpp"
 #include "tests/judge/bounds.hpp"
 #include "tests/pairs/registry.hpp"
 
@@ -33,6 +34,12 @@ void convert_weight(Call& c) {
                               c.out<T, 2>("converted"));
 }
 
+int64_t half_of(const Numbers& s) {
+  const int64_t d_head = s.size("d_head");
+  if (d_head % 2 != 0) throw ValueError("rope", "an even d_head", std::to_string(d_head));
+  return d_head / 2;
+}
+
 // Each size in both layouts: "halves" is 0 for interleaved pairs, 1 for rotated halves.
 std::vector<Numbers> cases() {
   const std::vector<Numbers> sizes = {{{"batch", 1}, {"seq", 1}, {"heads", 1}, {"d_head", 2}},
@@ -57,8 +64,8 @@ Pair rotation(const char* name, Run truth, Run candidate, const std::string& in,
   p.cases = cases();
   p.styles = {Style::normal, Style::wide};
   p.arguments = [in, out](const Numbers& s, Draw& draw) -> std::vector<Argument> {
-    const int64_t batch = s.size("batch"), seq = s.size("seq"), heads = s.size("heads"),
-                  half = s.size("d_head") / 2, n = batch * seq * heads * 2 * half;
+    const int64_t batch = s.size("batch"), seq = s.size("seq"), heads = s.size("heads"), half = half_of(s),
+                  n = batch * seq * heads * 2 * half;
     const auto angle = [&](int64_t i) {
       return (s.at("position") + static_cast<double>(i / half)) *
              std::pow(s.at("theta"), -static_cast<double>(i % half) / static_cast<double>(half));
@@ -104,7 +111,7 @@ std::vector<Pair> rope_pairs() {
              {{"n", 7}, {"d_head", 6}, {"position", 4093}, {"theta", 500000}},
              {{"n", 0}, {"d_head", 4}, {"position", 0}, {"theta", 10000}}};
   a.arguments = [](const Numbers& s, Draw&) -> std::vector<Argument> {
-    const int64_t n = s.size("n"), half = s.size("d_head") / 2;
+    const int64_t n = s.size("n"), half = half_of(s);
     return {{"cos", Role::output, {n, half}, {}, Kind::wide},
             {"sin", Role::output, {n, half}, {}, Kind::wide}};
   };
@@ -132,7 +139,7 @@ std::vector<Pair> rope_pairs() {
       for (const double d_head : {2.0, 6.0, 16.0})
         c.cases.push_back({{"heads", 3}, {"d_head", d_head}, {"d_in", 5}, {"from", from}, {"to", to}});
   c.arguments = [](const Numbers& s, Draw& draw) -> std::vector<Argument> {
-    const int64_t rows = s.size("heads") * s.size("d_head"), d_in = s.size("d_in");
+    const int64_t rows = s.size("heads") * 2 * half_of(s), d_in = s.size("d_in");
     return {{"weight", Role::input, {rows, d_in}, draw.real(rows * d_in)},
             {"converted", Role::output, {rows, d_in}}};
   };
