@@ -155,7 +155,7 @@ TEST_CASE("dsllm-verify: Ctrl-C ends it with 130") {
   const std::string path = program.folder / "dsllm-verify", out = program.folder / "out";
   const int status =
       std::system(fmt::format("bash -c \"set -m; '{0}' >'{1}' 2>'{2}' & until [ -s '{1}' ]; do :; done; "
-                              "kill -INT \\$!; wait \\$!\"",
+                              "kill -INT \\$!; wait \\$!\" 2>/dev/null",
                               path, out, program.folder / "err")
                       .c_str());
   CHECK(WEXITSTATUS(status) == 130);
