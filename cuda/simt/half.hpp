@@ -53,6 +53,20 @@ H fma_once(H a, H b, H c) {
   return H(f);
 }
 
+// The number where one is NaN (std::fmax differs for those that signal); +0 is larger than -0.
+template <class H>
+H larger(H a, H b) {
+  const float x = a, y = b;
+  if (std::isnan(x)) return std::isnan(y) ? H(x) : b;
+  return x > y || std::isnan(y) || (x == y && !std::signbit(x)) ? a : b;
+}
+template <class H>
+H smaller(H a, H b) {
+  const float x = a, y = b;
+  if (std::isnan(x)) return std::isnan(y) ? H(x) : b;
+  return x < y || std::isnan(y) || (x == y && std::signbit(x)) ? a : b;
+}
+
 }  // namespace dsllm::cuda::simt
 
 inline __nv_bfloat16 __float2bfloat16(float x) {
@@ -112,10 +126,10 @@ inline float __high2float(__half2 v) {
     return H(-float{a});                                   \
   }                                                        \
   inline H __hmax(H a, H b) {                              \
-    return H(std::fmax(float{a}, float{b}));               \
+    return ::dsllm::cuda::simt::larger(a, b);              \
   }                                                        \
   inline H __hmin(H a, H b) {                              \
-    return H(std::fmin(float{a}, float{b}));               \
+    return ::dsllm::cuda::simt::smaller(a, b);             \
   }                                                        \
   inline bool __hlt(H a, H b) {                            \
     return float{a} < float{b};                            \
