@@ -102,9 +102,38 @@ std::string difference(const std::string& name, GuardedArray& first, GuardedArra
   return {};
 }
 
-void run_and_compare(const Candidate& candidate, Call& before, Call& truth, const Bounds& bounds,
+// What a candidate is given in one case, and what is expected of it.
+struct Expected {
+  Call inputs, truth;
+  Bounds bounds;
+
+  Expected(const Pair& pair, const Candidate& candidate, const Numbers& numbers, Style style, uint64_t seed)
+      : inputs(make_call(pair, numbers, style, candidate.types(), seed)),
+        truth(make_call(pair, numbers, style, all_double, seed)) {
+    // The truth begins with what the candidate is given, after rounding to its types.
+    copy_values(inputs, truth);
+    Call before = truth;
+    pair.truth(truth);
+    if (const std::string reason = trespass(before, truth); !reason.empty())
+      throw ValueError("the truth", "nothing but its outputs written", reason);
+    require_in_range(truth);
+    bounds = allowed(pair, candidate, style, inputs, before, truth);
+  }
+};
+
+// Memory first: no number is looked at before each is known to be written.
+void compare_all(Expected& expected, Call& after, Verdict& verdict) {
+  verdict.reason = trespass(expected.inputs, after);
+  verdict.pass = verdict.reason.empty();
+  for (const Argument& a : after.arguments())
+    if (verdict.pass && is_checked(a))
+      compare(a.name, after.array(a.name).get_all(), expected.truth.array(a.name).get_all(),
+              expected.bounds.at(a.name), verdict);
+}
+
+void run_and_compare(const Candidate& candidate, Expected& expected,
                      const std::pair<std::string, std::string>* alias, Verdict& verdict) {
-  Call first = before, second = before;
+  Call first = expected.inputs, second = expected.inputs;
   for (Call* call : {&first, &second}) {
     const auto fail = [&](const std::string& reason) {
       verdict.pass = false;
@@ -117,18 +146,17 @@ void run_and_compare(const Candidate& candidate, Call& before, Call& truth, cons
     } catch (const std::exception& e) {
       return fail(fmt::format("threw: {}", e.what()));
     }
-    if (const std::string reason = trespass(before, *call); !reason.empty()) return fail(reason);
-    for (const Argument& a : call->arguments()) {
-      if (!is_checked(a)) continue;
-      if (call == &second && candidate.traits.deterministic) {
+    if (call == &first || !candidate.traits.deterministic) {
+      compare_all(expected, *call, verdict);
+      if (!verdict.pass) return fail(verdict.reason);
+      continue;
+    }
+    if (const std::string reason = trespass(expected.inputs, second); !reason.empty()) return fail(reason);
+    for (const Argument& a : second.arguments())
+      if (is_checked(a)) {
         const std::string reason = difference(a.name, first.array(a.name), second.array(a.name));
         if (!reason.empty()) return fail(reason);
-      } else {
-        compare(a.name, call->array(a.name).get_all(), truth.array(a.name).get_all(), bounds.at(a.name),
-                verdict);
-        if (!verdict.pass) return fail(verdict.reason);
       }
-    }
   }
 }
 
@@ -150,23 +178,19 @@ Call make_call(const Pair& pair, const Numbers& numbers, Style style, const Type
 
 Verdict judge(const Pair& pair, const Candidate& candidate, const Numbers& numbers, Style style,
               uint64_t seed) {
-  Call inputs = make_call(pair, numbers, style, candidate.types(), seed);
-  // The truth begins with what the candidate is given, after rounding to its types.
-  Call truth = make_call(pair, numbers, style, all_double, seed);
-  copy_values(inputs, truth);
-  Call truth_inputs = truth;
-  pair.truth(truth);
+  Expected expected(pair, candidate, numbers, style, seed);
   Verdict verdict;
-  if (const std::string reason = trespass(truth_inputs, truth); !reason.empty()) {
-    verdict.pass = false;
-    verdict.reason = "the truth itself: " + reason;
-    return verdict;
-  }
-  require_in_range(truth);
-  const Bounds bounds = allowed(pair, candidate, style, inputs, truth_inputs, truth);
-  run_and_compare(candidate, inputs, truth, bounds, nullptr, verdict);
+  run_and_compare(candidate, expected, nullptr, verdict);
   for (const auto& alias : pair.in_place)
-    if (verdict.pass) run_and_compare(candidate, inputs, truth, bounds, &alias, verdict);
+    if (verdict.pass) run_and_compare(candidate, expected, &alias, verdict);
+  return verdict;
+}
+
+Verdict judge_result(const Pair& pair, const Candidate& candidate, const Numbers& numbers, Style style,
+                     uint64_t seed, Call& after) {
+  Expected expected(pair, candidate, numbers, style, seed);
+  Verdict verdict;
+  compare_all(expected, after, verdict);
   return verdict;
 }
 

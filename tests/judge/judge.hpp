@@ -23,6 +23,11 @@ Verdict judge(const Pair& pair, const Candidate& candidate, const Numbers& numbe
 Verdict judge(const Pair& pair, const Candidate& candidate, uint64_t seed = 0,
               const std::function<void()>& before_case = {});
 
+// The same, for what a candidate has left in `after`, a call that began as make_call gives it: when somebody else ran it,
+// to measure its time.
+Verdict judge_result(const Pair& pair, const Candidate& candidate, const Numbers& numbers, Style style,
+                     uint64_t seed, Call& after);
+
 // The arguments of a case with inputs as the judge draws them, for a candidate of these types.
 Call make_call(const Pair& pair, const Numbers& numbers, Style style, const Types& types, uint64_t seed = 0);
 

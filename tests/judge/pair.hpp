@@ -101,6 +101,8 @@ struct Traits {
   std::function<bool(const Numbers&)> supports = {};
 };
 
+class OnDevice;  // tests/pairs/on_device.hpp
+
 struct Candidate {
   std::string name;  // "ref float"
   DType real;        // of arguments of Kind::real
@@ -109,6 +111,8 @@ struct Candidate {
   DType arithmetic = real;  // of arguments of Kind::wide, and of what is computed in between
   Backend backend = Backend::ref;
   Traits traits = {};
+  // Of a kernel: the launch alone, on arguments that are on the device already; run copies them there and back.
+  std::function<void(OnDevice&)> launch = {};
 
   Types types() const { return {real, stored, arithmetic}; }
   bool supports(const Numbers& numbers) const { return !traits.supports || traits.supports(numbers); }
@@ -136,6 +140,8 @@ struct Pair {
   std::vector<Candidate> plain = {};
   std::vector<std::pair<std::string, std::string>> in_place = {};  // {"y", "x"}: y may be x
   std::function<double(const Numbers&)> flops = {};
+  // What benchmarks time: a case that takes milliseconds on a CPU, and one that fills a GPU.
+  Numbers bench = {}, bench_on_device = {};
 };
 
 }  // namespace dsllm::tests

@@ -61,6 +61,8 @@ std::vector<Pair> adamw_pairs() {
              })}};
   };
   p.flops = [](const Numbers& s) { return 14 * s.at("n"); };
+  p.bench = {{"n", 262144}, {"step", 100}, {"lr", 0.0003}, {"weight_decay", 0.1}};
+  p.bench_on_device = {{"n", 33554432}, {"step", 100}, {"lr", 0.0003}, {"weight_decay", 0.1}};
 
   // The same, and the copy of the weights that the next forward pass reads: in bf16, beside masters in float that keep
   // the updates too small for bf16. Its bound is that of the weight; the judge adds one rounding to bf16.

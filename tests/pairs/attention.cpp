@@ -115,6 +115,11 @@ const std::vector<Numbers> cases = {
     {{"batch", 0}, {"seq", 5}, {"n_heads", 2}, {"n_kv_heads", 1}, {"d_head", 4}},
     {{"batch", 1}, {"seq", 0}, {"n_heads", 2}, {"n_kv_heads", 1}, {"d_head", 4}}};
 
+// As a small model has it; and what a GPU can begin to fill, while the truth on the CPU is a matter of seconds.
+const Numbers bench = {{"batch", 1}, {"seq", 512}, {"n_heads", 4}, {"n_kv_heads", 4}, {"d_head", 64}};
+const Numbers bench_on_device = {
+    {"batch", 1}, {"seq", 1024}, {"n_heads", 16}, {"n_kv_heads", 16}, {"d_head", 128}};
+
 // Sizes that somebody gives by hand.
 void require_heads(const Numbers& s) {
   const int64_t heads = s.size("n_heads"), kv_heads = s.size("n_kv_heads");
@@ -209,6 +214,8 @@ Pair naive_forward_pair() {
             {"y", y_bound(plain, eps)}};
   };
   p.flops = [](const Numbers& s) { return flops(s, 4); };
+  p.bench = bench;
+  p.bench_on_device = bench_on_device;
   return p;
 }
 
@@ -228,6 +235,8 @@ Pair naive_backward_pair() {
         sum_of(plain.d_head) + sum_of(plain.seq) + operations(4) + sum_of(plain.seq * group));
   };
   p.flops = [](const Numbers& s) { return flops(s, 8); };
+  p.bench = bench;
+  p.bench_on_device = bench_on_device;
   return p;
 }
 
@@ -279,6 +288,8 @@ Pair online_forward_pair() {
                        })}};
   };
   p.flops = [](const Numbers& s) { return flops(s, 4); };
+  p.bench = bench;
+  p.bench_on_device = bench_on_device;
   return p;
 }
 
@@ -298,6 +309,8 @@ Pair online_backward_pair() {
     return gradient_bounds(before, plain, eps, operations(16) + operations(2) * (1 + largest));
   };
   p.flops = [](const Numbers& s) { return flops(s, 10); };
+  p.bench = bench;
+  p.bench_on_device = bench_on_device;
   return p;
 }
 
@@ -331,6 +344,8 @@ Pair decode_pair() {
     return {{"y", each(y.size(), [&](int64_t i) { return eps * operations(16) * y.data[i]; })}};
   };
   p.flops = [](const Numbers& s) { return 4 * s.at("length") * s.at("n_heads") * s.at("d_head"); };
+  p.bench = {{"length", 4096}, {"n_heads", 32}, {"n_kv_heads", 32}, {"d_head", 128}};
+  p.bench_on_device = {{"length", 32768}, {"n_heads", 32}, {"n_kv_heads", 8}, {"d_head", 128}};
   return p;
 }
 

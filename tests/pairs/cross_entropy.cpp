@@ -84,6 +84,8 @@ std::vector<Pair> cross_entropy_pairs() {
                   {"ref bf16 logits", DType::f32, DType::bf16, forward<bf16>}};
   f.bounds = [](Call& before, Call&, double eps) -> Bounds { return {{"losses", loss_bounds(before, eps)}}; };
   f.flops = [](const Numbers& s) { return 4 * s.at("n") * s.at("vocab"); };
+  f.bench = {{"n", 4}, {"vocab", 102400}, {"spread", 3}, {"scale", 1}};
+  f.bench_on_device = {{"n", 512}, {"vocab", 102400}, {"spread", 3}, {"scale", 1}};
 
   Pair b("cross_entropy_forward_backward", "2.4");
   b.cases = cases;
@@ -113,6 +115,8 @@ std::vector<Pair> cross_entropy_pairs() {
     return {{"losses", loss_bounds(before, eps)}, {"logits", dlogits}};
   };
   b.flops = [](const Numbers& s) { return 7 * s.at("n") * s.at("vocab"); };
+  b.bench = {{"n", 4}, {"vocab", 102400}, {"spread", 3}, {"scale", 1}};
+  b.bench_on_device = {{"n", 512}, {"vocab", 102400}, {"spread", 3}, {"scale", 1}};
   return {f, b};
 }
 

@@ -86,6 +86,10 @@ std::vector<Pair> dpo_pairs() {
             {"rewards_rejected", reward("policy_rejected", "reference_rejected")}};
   };
   p.flops = [](const Numbers& s) { return 20 * s.at("n"); };
+  p.bench = {{"n", 4096},      {"spread", 30}, {"reference_free", 0}, {"loss", 0},
+             {"smoothing", 0}, {"beta", 0.1},  {"scale", 0.001}};
+  p.bench_on_device = {{"n", 65536},     {"spread", 30}, {"reference_free", 0}, {"loss", 0},
+                       {"smoothing", 0}, {"beta", 0.1},  {"scale", 0.001}};
   return {p};
 }
 

@@ -43,6 +43,8 @@ std::vector<Pair> embedding_pairs() {
     return {{"y", each(truth.array("y").size(), [](int64_t) { return 0.0; })}};
   };
   f.flops = [](const Numbers&) { return 0.0; };
+  f.bench = {{"n", 512}, {"vocab", 4096}, {"d", 1024}};
+  f.bench_on_device = {{"n", 16384}, {"vocab", 32768}, {"d", 1024}};
 
   Pair b("embedding_backward", "2.2");
   b.cases = cases;
@@ -67,6 +69,8 @@ std::vector<Pair> embedding_pairs() {
     return {{"dweight", each(gauge.size(), [&](int64_t i) { return eps * units * gauge.data[i]; })}};
   };
   b.flops = [](const Numbers& s) { return s.at("n") * s.at("d"); };
+  b.bench = {{"n", 512}, {"vocab", 4096}, {"d", 1024}};
+  b.bench_on_device = {{"n", 16384}, {"vocab", 32768}, {"d", 1024}};
   return {f, b};
 }
 

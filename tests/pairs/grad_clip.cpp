@@ -37,6 +37,8 @@ std::vector<Pair> grad_clip_pairs() {
              each(g.size(), [&](int64_t i) { return eps * (norm_units + operations(3)) * std::abs(g(i)); })}};
   };
   p.flops = [](const Numbers& s) { return 3 * s.at("n"); };
+  p.bench = {{"n", 1048576}, {"max_norm", 1}};
+  p.bench_on_device = {{"n", 67108864}, {"max_norm", 1}};
   return {p};
 }
 

@@ -71,6 +71,8 @@ std::vector<Pair> linear_pairs() {
     return {{"y", product_bound(eps, x.extent[0], w.extent[0], x.extent[1], x, w_transposed, nullptr)}};
   };
   f.flops = product_flops;
+  f.bench = {{"n", 256}, {"d_in", 512}, {"d_out", 512}};
+  f.bench_on_device = {{"n", 1024}, {"d_in", 1024}, {"d_out", 1024}};
 
   Pair bi("linear_backward_input", "2.2");
   bi.cases = cases;
@@ -88,6 +90,8 @@ std::vector<Pair> linear_pairs() {
     return {{"dx", product_bound(eps, dy.extent[0], w.extent[1], dy.extent[1], dy, w, nullptr)}};
   };
   bi.flops = product_flops;
+  bi.bench = {{"n", 256}, {"d_in", 512}, {"d_out", 512}};
+  bi.bench_on_device = {{"n", 1024}, {"d_in", 1024}, {"d_out", 1024}};
 
   Pair ba = bi;
   ba.name = "linear_backward_input_accumulate";
@@ -123,6 +127,8 @@ std::vector<Pair> linear_pairs() {
                                       before.in<double, 2>("dweight").data)}};
   };
   bw.flops = product_flops;
+  bw.bench = {{"n", 256}, {"d_in", 512}, {"d_out", 512}};
+  bw.bench_on_device = {{"n", 1024}, {"d_in", 1024}, {"d_out", 1024}};
   return {f, bi, ba, bw};
 }
 

@@ -48,6 +48,8 @@ std::vector<Pair> lr_schedule_pairs() {
     return {{"rates", each(truth.array("rates").size(), [](int64_t) { return 0.0; })}};
   };
   p.flops = [](const Numbers& s) { return s.at("total"); };
+  p.bench = {{"total", 100000}, {"warmup", 2000}, {"max_lr", 0.0003}, {"cosine", 1}};
+  p.bench_on_device = {{"total", 10000000}, {"warmup", 2000}, {"max_lr", 0.0003}, {"cosine", 1}};
   return {p};
 }
 

@@ -36,16 +36,24 @@ class OnDevice {
   double number(const std::string& name) const { return call_.number(name); }
   int64_t size(const std::string& name) const { return call_.size(name); }
 
-  // Working memory, which begins as NaN and lives as long as this.
+  // Working memory, which begins as NaN and lives as long as this. After reset() the same calls give the same memory.
   template <class T, class... Extent>
   View<T, static_cast<int>(sizeof...(Extent))> scratch(Extent... extents) {
-    GuardedArray& array =
-        scratch_.emplace_back(dtype_of<T>, std::vector<int64_t>{static_cast<int64_t>(extents)...});
-    place(array, fmt::format("scratch {}", scratch_.size()));
+    const std::vector<int64_t> shape{static_cast<int64_t>(extents)...};
+    if (scratch_used_ == scratch_.size())
+      place(scratch_.emplace_back(dtype_of<T>, shape), fmt::format("scratch {}", scratch_.size()));
+    GuardedArray& array = scratch_[scratch_used_++];
+    if (array.shape() != shape) throw ValueError("scratch", "the shape of the first launch", "another");
     return on_device<T, static_cast<int>(sizeof...(Extent))>(array);
   }
 
   cuda::Stream& stream() { return stream_; }
+
+  // As it was in the beginning: for another run on the same arguments.
+  void reset() {
+    scratch_used_ = 0;
+    for (auto& [array, memory] : memory_) upload(*array, memory);
+  }
 
   // Waits, and copies everything back, inputs too, so that the judge sees whether they changed. Throws what the kernels
   // did wrong.
@@ -71,8 +79,13 @@ class OnDevice {
     const std::span<std::byte> bytes = image(array);
     const int64_t n = static_cast<int64_t>(bytes.size());
     cuda::DeviceMemory memory(n, name, describe(array.dtype()).size);
-    cuda::copy_to_device(memory.data(), bytes.data(), n, stream_);
+    upload(array, memory);
     memory_.emplace(&array, std::move(memory));
+  }
+
+  void upload(GuardedArray& array, const cuda::DeviceMemory& memory) {
+    const std::span<std::byte> bytes = image(array);
+    cuda::copy_to_device(memory.data(), bytes.data(), static_cast<int64_t>(bytes.size()), stream_);
   }
 
   template <class T, int N>
@@ -85,6 +98,7 @@ class OnDevice {
   Call& call_;
   cuda::Stream stream_;
   std::deque<GuardedArray> scratch_;  // where they are does not change when another comes
+  size_t scratch_used_ = 0;
   std::map<GuardedArray*, cuda::DeviceMemory> memory_;
 };
 
@@ -92,15 +106,17 @@ class OnDevice {
 template <class T, class F>
 Candidate cuda_candidate(const std::string& step, F run, Traits traits = {}) {
   static_assert(std::is_same_v<T, float> || std::is_same_v<T, bf16>);
+  const auto launch = [run](OnDevice& device) { run.template operator()<T>(device); };
   Candidate c{fmt::format("cuda {}, {}", std::is_same_v<T, float> ? "float" : "bf16", step), dtype_of<T>,
-              dtype_of<T>, [run](Call& call) {
+              dtype_of<T>, [launch](Call& call) {
                 OnDevice device(call);
-                run.template operator()<T>(device);
+                launch(device);
                 device.finish();
               }};
   c.arithmetic = DType::f32;
   c.backend = cuda::backend() == cuda::Backend::device ? Backend::cuda_on_device : Backend::cuda_on_cpu;
   c.traits = std::move(traits);
+  c.launch = launch;
   return c;
 }
 

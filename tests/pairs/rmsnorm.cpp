@@ -100,6 +100,8 @@ std::vector<Pair> rmsnorm_pairs() {
   };
   f.in_place = {{"y", "x"}};
   f.flops = [](const Numbers& s) { return 4 * s.at("n") * s.at("d"); };
+  f.bench = {{"n", 64}, {"d", 4096}, {"eps", 1e-06}};
+  f.bench_on_device = {{"n", 8192}, {"d", 4096}, {"eps", 1e-06}};
 
   // h = x + residual, y = rmsnorm(h). h is normalized as the arithmetic has it, before it is rounded for storage.
   Pair r("rmsnorm_residual_forward", "2.2");
@@ -136,6 +138,8 @@ std::vector<Pair> rmsnorm_pairs() {
   };
   r.in_place = {{"h", "x"}, {"h", "residual"}, {"y", "x"}, {"y", "residual"}};
   r.flops = [](const Numbers& s) { return 5 * s.at("n") * s.at("d"); };
+  r.bench = {{"n", 64}, {"d", 4096}, {"eps", 1e-06}};
+  r.bench_on_device = {{"n", 8192}, {"d", 4096}, {"eps", 1e-06}};
 
   Pair b("rmsnorm_backward", "2.2");
   b.cases = cases;
@@ -189,6 +193,8 @@ std::vector<Pair> rmsnorm_pairs() {
   };
   b.in_place = {{"dx", "dy"}};
   b.flops = [](const Numbers& s) { return 11 * s.at("n") * s.at("d"); };
+  b.bench = {{"n", 64}, {"d", 4096}, {"eps", 1e-06}};
+  b.bench_on_device = {{"n", 8192}, {"d", 4096}, {"eps", 1e-06}};
   return {f, r, b};
 }
 

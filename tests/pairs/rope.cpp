@@ -98,6 +98,10 @@ Pair rotation(const char* name, Run truth, Run candidate, const std::string& in,
   };
   p.in_place = {{out, in}};
   p.flops = [](const Numbers& s) { return 3 * s.at("batch") * s.at("seq") * s.at("heads") * s.at("d_head"); };
+  p.bench = {{"batch", 1},  {"seq", 128},    {"heads", 32},   {"d_head", 128},
+             {"halves", 1}, {"position", 0}, {"theta", 10000}};
+  p.bench_on_device = {{"batch", 4},  {"seq", 2048},   {"heads", 32},   {"d_head", 128},
+                       {"halves", 1}, {"position", 0}, {"theta", 10000}};
   return p;
 }
 
@@ -131,6 +135,8 @@ std::vector<Pair> rope_pairs() {
     return bounds;
   };
   a.flops = [](const Numbers& s) { return s.at("n") * s.at("d_head"); };
+  a.bench = {{"n", 4096}, {"d_head", 128}, {"position", 0}, {"theta", 10000}};
+  a.bench_on_device = {{"n", 131072}, {"d_head", 128}, {"position", 0}, {"theta", 10000}};
 
   Pair c("rope_convert_weight", "2.2");
   c.styles = {Style::wide};
@@ -150,6 +156,7 @@ std::vector<Pair> rope_pairs() {
     return {{"converted", each(truth.array("converted").size(), [](int64_t) { return 0.0; })}};
   };
   c.flops = [](const Numbers&) { return 0.0; };
+  c.bench = {{"heads", 32}, {"d_head", 128}, {"d_in", 1024}, {"from", 0}, {"to", 1}};
   return {a, rotation("rope_forward", forward<double>, forward<float>, "x", "y"),
           rotation("rope_backward", backward<double>, backward<float>, "dy", "dx"), c};
 }

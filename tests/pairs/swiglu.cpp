@@ -54,6 +54,8 @@ std::vector<Pair> swiglu_pairs() {
   };
   f.in_place = {{"y", "gate"}, {"y", "up"}};
   f.flops = [](const Numbers& s) { return 5 * s.at("n") * s.at("d_ff"); };
+  f.bench = {{"n", 32}, {"d_ff", 11008}, {"scale", 1}};
+  f.bench_on_device = {{"n", 4096}, {"d_ff", 11008}, {"scale", 1}};
 
   Pair b("swiglu_backward", "2.2");
   b.cases = cases;
@@ -85,6 +87,8 @@ std::vector<Pair> swiglu_pairs() {
   };
   b.in_place = {{"dgate", "gate"}, {"dgate", "dy"}, {"dup", "up"}, {"dup", "dy"}};
   b.flops = [](const Numbers& s) { return 11 * s.at("n") * s.at("d_ff"); };
+  b.bench = {{"n", 32}, {"d_ff", 11008}, {"scale", 1}};
+  b.bench_on_device = {{"n", 4096}, {"d_ff", 11008}, {"scale", 1}};
   return {f, b};
 }
 

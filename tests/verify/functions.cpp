@@ -175,3 +175,16 @@ TEST_CASE("verify: names of operations are unique, and of the candidates of one"
       CHECK_MESSAGE(candidates.insert(c.name).second, pair.name << ": " << c.name);
   }
 }
+
+TEST_CASE("verify: what is timed is a shape of its operation, and every kernel is made for it") {
+  for (const Pair& pair : all_pairs()) {
+    CHECK_MESSAGE(parse_shape(pair, shape_text(pair.bench)) == pair.bench, pair.name);
+    for (const Candidate& c : pair.candidates) {
+      CHECK_MESSAGE((c.backend != Backend::ref) == static_cast<bool>(c.launch), pair.name);
+      if (!c.launch) continue;
+      CHECK_MESSAGE(c.supports(pair.bench), pair.name << ", " << c.name);
+      CHECK_MESSAGE(c.supports(pair.bench_on_device), pair.name << ", " << c.name);
+      CHECK_MESSAGE(parse_shape(pair, shape_text(pair.bench_on_device)) == pair.bench_on_device, pair.name);
+    }
+  }
+}
