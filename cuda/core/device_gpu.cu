@@ -8,6 +8,7 @@
 #include <deque>
 #include <utility>
 
+#include "cuda/core/availability.hpp"
 #include "cuda/core/device.hpp"
 #include "cuda/core/launch_gpu.hpp"
 
@@ -41,10 +42,6 @@ std::string describe(dim3 n) {
   return "(" + std::to_string(n.x) + ", " + std::to_string(n.y) + ", " + std::to_string(n.z) + ")";
 }
 
-std::string version(int number) {  // 13000 is 13.0
-  return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
-}
-
 // So that a device for which nothing was compiled is seen before the first real launch.
 __global__ void nothing() {}
 
@@ -55,18 +52,22 @@ namespace gpu {
 void check(cudaError_t error, const std::string& operation) {
   if (error == cudaSuccess) return;
   cudaGetLastError();  // forget it, unless it is one that stays
-  throw DeviceError(operation, "success", std::string(cudaGetErrorName(error)) + ": " + cudaGetErrorString(error));
+  throw DeviceError(operation, "success",
+                    std::string(cudaGetErrorName(error)) + ": " + cudaGetErrorString(error));
 }
 
 cudaStream_t native(Stream& stream) {
   return stream.state().stream;
 }
 
-void launch_function(Stream& stream, const void* kernel, dim3 grid, dim3 block, int64_t shared_bytes, void** arguments) {
-  const std::string what = "launch <<<" + describe(grid) + ", " + describe(block) + ", " + std::to_string(shared_bytes) +
-                           ">>> of " + name_of(kernel);
+void launch_function(Stream& stream, const void* kernel, dim3 grid, dim3 block, int64_t shared_bytes,
+                     void** arguments) {
+  const std::string what = "launch <<<" + describe(grid) + ", " + describe(block) + ", " +
+                           std::to_string(shared_bytes) + ">>> of " + name_of(kernel);
   if (shared_bytes > 48 * 1024)
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)), what);
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(shared_bytes)),
+          what);
   const cudaError_t error =
       cudaLaunchKernel(kernel, grid, block, arguments, static_cast<size_t>(shared_bytes), native(stream));
   if (error != cudaSuccess) {
@@ -88,21 +89,18 @@ Backend backend() {
 }
 
 std::string unavailable() {
-  int driver = 0, runtime = 0, count = 0;
-  if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) return "no CUDA device: no NVIDIA driver is installed";
-  if (cudaRuntimeGetVersion(&runtime) != cudaSuccess) return "no CUDA device: CUDA's runtime does not answer";
-  if (driver / 1000 < runtime / 1000)
-    return "no CUDA device: the driver is made for CUDA " + version(driver) + ", older than the toolkit's " + version(runtime);
-  if (const cudaError_t error = cudaGetDeviceCount(&count); error != cudaSuccess)
-    return std::string("no CUDA device: ") + cudaGetErrorString(error);
-  if (count == 0) return "no CUDA device: the driver is there, a GPU is not";
-  cudaFuncAttributes attributes;
-  if (const cudaError_t error = cudaFuncGetAttributes(&attributes, nothing); error != cudaSuccess) {
-    cudaGetLastError();
-    return "no kernels for " + device_name() + ": they were compiled for compute capability 8.0 and 9.0 (" +
-           cudaGetErrorString(error) + ")";
+  DeviceFacts facts;
+  const auto text = [](cudaError_t error) { return error == cudaSuccess ? "" : cudaGetErrorString(error); };
+  if (cudaDriverGetVersion(&facts.driver) != cudaSuccess) facts.driver = 0;
+  if (cudaRuntimeGetVersion(&facts.runtime) != cudaSuccess) facts.runtime = 0;
+  facts.count_error = text(cudaGetDeviceCount(&facts.devices));
+  if (facts.devices > 0) {
+    cudaFuncAttributes attributes;
+    facts.name = device_name();
+    facts.image_error = text(cudaFuncGetAttributes(&attributes, nothing));
   }
-  return {};
+  cudaGetLastError();
+  return why_unavailable(facts);
 }
 
 std::string device_name() {
@@ -112,7 +110,7 @@ std::string device_name() {
       cudaDriverGetVersion(&driver) != cudaSuccess)
     return "no CUDA device";
   return std::string(properties.name) + ", compute capability " + std::to_string(properties.major) + "." +
-         std::to_string(properties.minor) + ", driver for CUDA " + version(driver);
+         std::to_string(properties.minor) + ", driver for CUDA " + cuda_version(driver);
 }
 
 Stream::Stream() : state_(std::make_shared<State>()) {
@@ -170,7 +168,8 @@ DeviceMemory::DeviceMemory(int64_t bytes, const std::string& name, int64_t) : by
     cudaGetLastError();
     size_t free = 0, total = 0;
     cudaMemGetInfo(&free, &total);
-    throw DeviceError(what, "at most " + std::to_string(free) + " bytes, which are free", std::to_string(bytes) + " bytes");
+    throw DeviceError(what, "at most " + std::to_string(free) + " bytes, which are free",
+                      std::to_string(bytes) + " bytes");
   }
   check(error, what);
   data_ = static_cast<std::byte*>(memory);
@@ -189,9 +188,11 @@ DeviceMemory::~DeviceMemory() {
   if (data_ != nullptr) cudaFree(data_);
 }
 
-static void copy(void* to, const void* from, int64_t bytes, cudaMemcpyKind kind, Stream& stream, const char* operation) {
+static void copy(void* to, const void* from, int64_t bytes, cudaMemcpyKind kind, Stream& stream,
+                 const char* operation) {
   if (bytes < 0) throw DeviceError(operation, "a number of bytes", std::to_string(bytes));
-  if (bytes > 0) check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), kind, gpu::native(stream)), operation);
+  if (bytes > 0)
+    check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), kind, gpu::native(stream)), operation);
 }
 
 void copy_to_device(void* device, const void* host, int64_t bytes, Stream& stream) {
@@ -207,7 +208,8 @@ void copy_on_device(void* to, const void* from, int64_t bytes, Stream& stream) {
 }
 
 void fill_zero(void* device, int64_t bytes, Stream& stream) {
-  if (bytes > 0) check(cudaMemsetAsync(device, 0, static_cast<size_t>(bytes), gpu::native(stream)), "fill_zero");
+  if (bytes > 0)
+    check(cudaMemsetAsync(device, 0, static_cast<size_t>(bytes), gpu::native(stream)), "fill_zero");
 }
 
 }  // namespace dsllm::cuda
