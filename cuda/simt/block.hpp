@@ -62,6 +62,7 @@ struct PendingCopy {
   const void* global;
   int bytes, valid;  // the rest becomes zero
   unsigned group;
+  const void* pc;  // where it was issued
 };
 
 // A kernel as the executor sees it: call(arguments) is one thread of it.

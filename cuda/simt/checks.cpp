@@ -7,13 +7,19 @@
 #include "cuda/simt/symbols.hpp"
 
 namespace dsllm::cuda::simt {
+
+void check_aligned(const void* address, int bytes, const char* verb, const void* pc) {
+  if (reinterpret_cast<uintptr_t>(address) % static_cast<uintptr_t>(bytes) != 0)
+    current->fail_at(fmt::format("{} of {} bytes at a multiple of {}", verb, bytes, bytes),
+                     fmt::format("a misaligned address: {}", current->describe_address(address)),
+                     call_before(pc));
+}
+
 namespace {
 
 void check(const void* address, int bytes, Observer::Access access, const char* verb, const void* pc) {
-  if (reinterpret_cast<uintptr_t>(address) % static_cast<uintptr_t>(bytes) != 0)
-    current->fail_at(fmt::format("{} of {} bytes at a multiple of {}", verb, bytes, bytes),
-                     fmt::format("a misaligned address: {}", current->describe_address(address)), pc);
-  if (observer) observer->access(*current, address, bytes, access, pc);
+  check_aligned(address, bytes, verb, pc);
+  if (observer) observer->access(*current, address, bytes, access, call_before(pc));
 }
 
 }  // namespace

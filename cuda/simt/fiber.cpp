@@ -117,6 +117,11 @@ bool Stacks::contains(const void* address) const {
   return p >= memory_ && p < memory_ + count_ * stack_bytes;
 }
 
+int64_t Stacks::index_of(const void* address) const {
+  if (!contains(address)) return -1;
+  return (static_cast<const std::byte*>(address) - memory_) / static_cast<int64_t>(stack_bytes);
+}
+
 bool Stacks::in_guard(const void* address) const {
   return contains(address) &&
          static_cast<size_t>(static_cast<const std::byte*>(address) - memory_) % stack_bytes < page;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #if !defined(__x86_64__) && !defined(DSLLM_SIMT_BOOST_CONTEXT)
 #define DSLLM_SIMT_BOOST_CONTEXT
@@ -37,6 +38,8 @@ class Stacks {
   Fiber fresh(unsigned i) const;
   unsigned count() const { return count_; }
   bool contains(const void* address) const;
+  // Of the stack that holds this address; -1: none.
+  int64_t index_of(const void* address) const;
   // Whether a fault at this address is the overflow of a stack.
   bool in_guard(const void* address) const;
   // To be called before stacks are used again that were left in the middle of a function.

@@ -103,9 +103,9 @@ std::string describe_address(const void* address) {
                          m->bytes);
     return fmt::format("byte {} of '{}' ({} bytes)", p - m->data, m->name, m->bytes);
   }
-  for (const Allocation& a : freed)
-    if (p >= a.data && p < a.data + a.bytes)
-      return fmt::format("byte {} of '{}', which was freed", p - a.data, a.name);
+  for (auto a = freed.rbegin(); a != freed.rend(); ++a)
+    if (p >= a->data && p < a->data + a->bytes)
+      return fmt::format("byte {} of '{}', which was freed", p - a->data, a->name);
   if (p < reinterpret_cast<const std::byte*>(page)) return "a null pointer";
   return fmt::format("{}, which is no device memory (a pointer of the host?)", address);
 }

@@ -8,6 +8,7 @@ namespace dsllm::cuda::simt {
 class Block;
 struct Collective;
 struct Grid;
+struct PendingCopy;
 
 class Observer {
  public:
@@ -19,11 +20,14 @@ class Observer {
   virtual void barrier_passed(Block&) {}
   virtual void collective_done(Block&, const Collective&) {}
   // The running thread reads or writes memory in a way that the compiler does not show: the executor does it on behalf of a
-  // kernel (ldmatrix, cp.async, atomics, vectors of 16 bytes). pc is a place in the kernel.
+  // kernel (ldmatrix, atomics, vectors of 16 bytes). pc is a place in the kernel.
   enum class Access : uint8_t { read, write, atomic };
-  virtual void access(Block&, const void* address, int bytes, Access, const void* pc) {
+  virtual void access(Block&, const void* address, int64_t bytes, Access, const void* pc) {
     (void)address, (void)bytes, (void)pc;
   }
+  // cp.async: the running thread asks for a copy; later it waits, and the copy is about to happen.
+  virtual void copy_issued(Block&, const PendingCopy&) {}
+  virtual void copy_done(Block&, const PendingCopy&) {}
   virtual void mma(Block&, int64_t flops) { (void)flops; }
   // __threadfence() and the wider one.
   virtual void fence(Block&) {}

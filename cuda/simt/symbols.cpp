@@ -140,36 +140,44 @@ Line kernel_line(const void* instruction) {
   return lines.empty() ? Line{} : lines.front();
 }
 
-const std::vector<SharedVariable>& shared_variables() {
-  static const std::vector<SharedVariable> variables = [] {
-    const std::scoped_lock lock(mutex);
-    std::vector<SharedVariable> found;
-    Dwfl_Module* module =
-        program() ? dwfl_addrmodule(program(), reinterpret_cast<Dwarf_Addr>(&shared_variables)) : nullptr;
-    GElf_Addr bias = 0;
-    Elf* elf = module ? dwfl_module_getelf(module, &bias) : nullptr;
-    for (Elf_Scn* section = nullptr; elf && (section = elf_nextscn(elf, section));) {
-      GElf_Shdr header;
-      if (gelf_getshdr(section, &header) == nullptr || header.sh_type != SHT_SYMTAB) continue;
-      Elf_Data* data = elf_getdata(section, nullptr);
-      for (size_t i = 0; data && i < header.sh_size / header.sh_entsize; ++i) {
-        GElf_Sym symbol;
-        if (gelf_getsym(data, static_cast<int>(i), &symbol) == nullptr ||
-            GELF_ST_TYPE(symbol.st_info) != STT_TLS)
-          continue;
-        const char* name = elf_strptr(elf, header.sh_link, symbol.st_name);
-        if (name == nullptr || std::strncmp(name, "_ZZ", 3) != 0) continue;  // not inside of a function
-        const std::string text = demangle(name);
-        if (text.find("cuda::simt::") != std::string::npos) continue;  // the executor's
-        const std::vector<std::string> parts = components(text);
-        if (parts.size() < 2) continue;
-        found.push_back({parts.back(), parts[parts.size() - 2], static_cast<int64_t>(symbol.st_value),
-                         static_cast<int64_t>(symbol.st_size)});
-      }
+// The program's thread-local symbols that begin so.
+static std::vector<SharedVariable> thread_local_symbols(const char* prefix) {
+  const std::scoped_lock lock(mutex);
+  std::vector<SharedVariable> found;
+  Dwfl_Module* module =
+      program() ? dwfl_addrmodule(program(), reinterpret_cast<Dwarf_Addr>(&shared_variables)) : nullptr;
+  GElf_Addr bias = 0;
+  Elf* elf = module ? dwfl_module_getelf(module, &bias) : nullptr;
+  for (Elf_Scn* section = nullptr; elf && (section = elf_nextscn(elf, section));) {
+    GElf_Shdr header;
+    if (gelf_getshdr(section, &header) == nullptr || header.sh_type != SHT_SYMTAB) continue;
+    Elf_Data* data = elf_getdata(section, nullptr);
+    for (size_t i = 0; data && i < header.sh_size / header.sh_entsize; ++i) {
+      GElf_Sym symbol;
+      if (gelf_getsym(data, static_cast<int>(i), &symbol) == nullptr ||
+          GELF_ST_TYPE(symbol.st_info) != STT_TLS)
+        continue;
+      const char* name = elf_strptr(elf, header.sh_link, symbol.st_name);
+      if (name == nullptr || std::strncmp(name, prefix, std::strlen(prefix)) != 0) continue;
+      const std::string text = demangle(name);
+      if (text.find("cuda::simt::") != std::string::npos) continue;  // the executor's
+      const std::vector<std::string> parts = components(text);
+      if (parts.size() < 2) continue;
+      found.push_back({parts.back(), parts[parts.size() - 2], static_cast<int64_t>(symbol.st_value),
+                       static_cast<int64_t>(symbol.st_size)});
     }
-    std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
-    return found;
-  }();
+  }
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
+  return found;
+}
+
+const std::vector<SharedVariable>& shared_variables() {
+  static const std::vector<SharedVariable> variables = thread_local_symbols("_ZZ");  // inside of a function
+  return variables;
+}
+
+const std::vector<SharedVariable>& guard_variables() {
+  static const std::vector<SharedVariable> variables = thread_local_symbols("_ZGVZ");
   return variables;
 }
 

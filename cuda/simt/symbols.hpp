@@ -38,6 +38,8 @@ struct SharedVariable {
 };
 // Of the program itself, in order of their offsets. The executor's own thread-local variables are not among them.
 const std::vector<SharedVariable>& shared_variables();
+// GCC gives those whose elements have a constructor, even if it does nothing, a byte that says whether it was called.
+const std::vector<SharedVariable>& guard_variables();
 // Where the thread-local memory of the program begins for the calling OS thread, and how long it is.
 std::byte* thread_local_begin();
 int64_t thread_local_bytes();

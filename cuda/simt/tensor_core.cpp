@@ -143,11 +143,13 @@ void copy_async(void* shared, const void* global, int bytes, int valid) {
   Block& block = *current;
   const void* const pc = __builtin_return_address(0);
   if (!is_shared(shared, bytes))
-    block.fail_at("cp.async to write shared memory", block.describe_address(shared), pc);
-  check_write(shared, bytes, pc);
-  if (valid > 0) check_read(global, valid < bytes ? 1 : bytes, pc);
+    block.fail_at("cp.async to write shared memory", block.describe_address(shared), call_before(pc));
+  check_aligned(shared, bytes, "a write", pc);
+  if (valid == bytes) check_aligned(global, bytes, "a read", pc);
   Block::AsyncCopies& copies = block.async_copies();
-  copies.pending.push_back({shared, global, bytes, valid, copies.group});
+  const PendingCopy copy{shared, global, bytes, valid, copies.group, call_before(pc)};
+  if (observer) observer->copy_issued(block, copy);
+  copies.pending.push_back(copy);
 }
 
 void commit_copies() {
@@ -159,6 +161,7 @@ static void finish_copies(unsigned before_group) {
   size_t kept = 0;
   for (const PendingCopy& c : copies.pending) {
     if (c.group < before_group) {
+      if (observer) observer->copy_done(*current, c);
       std::memset(c.shared, 0, static_cast<size_t>(c.bytes));
       std::memcpy(c.shared, c.global, static_cast<size_t>(c.valid));
     } else {
