@@ -1,7 +1,9 @@
 #include "ref/model/rope.hpp"
 
+#include "cuda/model/rope.hpp"
 #include "ref/core/error.hpp"
 #include "tests/judge/bounds.hpp"
+#include "tests/pairs/on_device.hpp"
 #include "tests/pairs/registry.hpp"
 
 namespace dsllm::tests {
@@ -9,6 +11,10 @@ namespace {
 
 ref::RopeLayout layout_of(const Call& c, const char* name) {
   return c.number(name) == 0 ? ref::RopeLayout::interleaved : ref::RopeLayout::halves;
+}
+
+cuda::RopeLayout layout_of(const OnDevice& d) {
+  return d.number("halves") == 0 ? cuda::RopeLayout::interleaved : cuda::RopeLayout::halves;
 }
 
 template <class T>
@@ -40,6 +46,9 @@ int64_t half_of(const Numbers& s) {
   return d_head / 2;
 }
 
+// Vectors of 16 bytes in one layout and type only (d_head 8, 16), in all (64, 128), in none (2, 6, 34); more vectors in a head
+// than a block has threads in x, and more heads than it takes in one step (37 of 528).
+//
 // Each size in both layouts: "halves" is 0 for interleaved pairs, 1 for rotated halves.
 std::vector<Numbers> cases() {
   const std::vector<Numbers> sizes = {{{"batch", 1}, {"seq", 1}, {"heads", 1}, {"d_head", 2}},
@@ -47,12 +56,15 @@ std::vector<Numbers> cases() {
                                       {{"batch", 1}, {"seq", 65}, {"heads", 2}, {"d_head", 64}},
                                       {{"batch", 3}, {"seq", 5}, {"heads", 1}, {"d_head", 6}},
                                       {{"batch", 1}, {"seq", 0}, {"heads", 2}, {"d_head", 4}},
-                                      {{"batch", 2}, {"seq", 33}, {"heads", 5}, {"d_head", 34}}};
+                                      {{"batch", 2}, {"seq", 33}, {"heads", 5}, {"d_head", 34}},
+                                      {{"batch", 2}, {"seq", 3}, {"heads", 5}, {"d_head", 128}},
+                                      {{"batch", 1}, {"seq", 4}, {"heads", 7}, {"d_head", 16}},
+                                      {{"batch", 2}, {"seq", 2}, {"heads", 37}, {"d_head", 528}}};
   std::vector<Numbers> all;
   for (const double halves : {0.0, 1.0})
     for (Numbers s : sizes) {
       s["halves"] = halves;
-      s["position"] = s.at("d_head") == 8 ? 131072 : 3;
+      s["position"] = s.at("d_head") == 8 || s.at("d_head") == 128 ? 131072 : 3;
       s["theta"] = 10000;
       all.push_back(s);
     }
@@ -121,6 +133,10 @@ std::vector<Pair> rope_pairs() {
   };
   a.truth = angles<double>;
   a.candidates = {{"ref float", DType::f32, DType::f32, angles<float>}};
+  a.candidates.push_back(cuda_candidate<float>("angle a thread", []<class T>(OnDevice& d) {
+    cuda::rope_angles(d.size("position"), d.number("theta"), d.out<float, 2>("cos"), d.out<float, 2>("sin"),
+                      d.stream());
+  }));
   // The angle is a double with an error of a few 2^-53 of itself (pow and a product), which moves cos and sin by as much;
   // the result is rounded to T. An angle in float would be off by 2^-24 of itself: 0.008 at position 131,072.
   a.bounds = [](Call& before, Call& truth, double eps) -> Bounds {
@@ -156,9 +172,17 @@ std::vector<Pair> rope_pairs() {
     return {{"converted", each(truth.array("converted").size(), [](int64_t) { return 0.0; })}};
   };
   c.flops = [](const Numbers&) { return 0.0; };
-  c.bench = {{"heads", 32}, {"d_head", 128}, {"d_in", 1024}, {"from", 0}, {"to", 1}};
-  return {a, rotation("rope_forward", forward<double>, forward<float>, "x", "y"),
-          rotation("rope_backward", backward<double>, backward<float>, "dy", "dx"), c};
+  Pair f = rotation("rope_forward", forward<double>, forward<float>, "x", "y");
+  add_cuda<float, bf16>(f, "pairs of several heads", []<class T>(OnDevice& d) {
+    cuda::rope_forward<T>(d.in<T, 4>("x"), d.in<float, 2>("cos"), d.in<float, 2>("sin"), layout_of(d),
+                          d.out<T, 4>("y"), d.stream());
+  });
+  Pair b = rotation("rope_backward", backward<double>, backward<float>, "dy", "dx");
+  add_cuda<float, bf16>(b, "pairs of several heads", []<class T>(OnDevice& d) {
+    cuda::rope_backward<T>(d.in<T, 4>("dy"), d.in<float, 2>("cos"), d.in<float, 2>("sin"), layout_of(d),
+                           d.out<T, 4>("dx"), d.stream());
+  });
+  return {a, f, b, c};
 }
 
 }  // namespace dsllm::tests
