@@ -1,6 +1,8 @@
 #include "ref/model/swiglu.hpp"
 
+#include "cuda/model/swiglu.hpp"
 #include "tests/judge/bounds.hpp"
+#include "tests/pairs/on_device.hpp"
 #include "tests/pairs/registry.hpp"
 
 namespace dsllm::tests {
@@ -17,11 +19,27 @@ void backward(Call& c) {
                           c.out<T, 2>("dup"));
 }
 
+// The steps differ in their name only.
+template <class F>
+auto forward_kernel(F kernel) {
+  return [kernel]<class T>(OnDevice& d) {
+    kernel(d.in<T, 2>("gate"), d.in<T, 2>("up"), d.out<T, 2>("y"), d.stream());
+  };
+}
+template <class F>
+auto backward_kernel(F kernel) {
+  return [kernel]<class T>(OnDevice& d) {
+    kernel(d.in<T, 2>("dy"), d.in<T, 2>("gate"), d.in<T, 2>("up"), d.out<T, 2>("dgate"), d.out<T, 2>("dup"),
+           d.stream());
+  };
+}
+
 // scale: of the gate. At 60 exp(-gate) overflows a float, which has to end in silu = 0.
 const std::vector<Numbers> cases = {
     {{"n", 1}, {"d_ff", 1}, {"scale", 1}},   {{"n", 3}, {"d_ff", 257}, {"scale", 3}},
     {{"n", 17}, {"d_ff", 15}, {"scale", 1}}, {{"n", 5}, {"d_ff", 33}, {"scale", 60}},
-    {{"n", 0}, {"d_ff", 4}, {"scale", 1}},   {{"n", 2}, {"d_ff", 4099}, {"scale", 2}}};
+    {{"n", 0}, {"d_ff", 4}, {"scale", 1}},   {{"n", 2}, {"d_ff", 4099}, {"scale", 2}},
+    {{"n", 3}, {"d_ff", 64}, {"scale", 1}},  {{"n", 1}, {"d_ff", 1031}, {"scale", 60}}};
 
 constexpr double saturation = 0x1p-127;
 
@@ -42,6 +60,11 @@ std::vector<Pair> swiglu_pairs() {
   };
   f.truth = forward<double>;
   f.candidates = {{"ref float", DType::f32, DType::f32, forward<float>}};
+  add_cuda<float, bf16>(f, "1 scalar",
+                        forward_kernel([](auto&&... a) { cuda::swiglu_forward_scalar(a...); }));
+  add_cuda<float, bf16>(f, "2 vectors",
+                        forward_kernel([](auto&&... a) { cuda::swiglu_forward_vectors(a...); }));
+  add_cuda<float, bf16>(f, "best step", forward_kernel([](auto&&... a) { cuda::swiglu_forward(a...); }));
   // exp, addition, division, products: all relative. Vectorized exp saturates at the largest float (2^128), so sigmoid
   // stops at 2^-128 on its way to 0.
   f.bounds = [](Call& before, Call& truth, double eps) -> Bounds {
@@ -69,6 +92,11 @@ std::vector<Pair> swiglu_pairs() {
   };
   b.truth = backward<double>;
   b.candidates = {{"ref float", DType::f32, DType::f32, backward<float>}};
+  add_cuda<float, bf16>(b, "1 scalar",
+                        backward_kernel([](auto&&... a) { cuda::swiglu_backward_scalar(a...); }));
+  add_cuda<float, bf16>(b, "2 vectors",
+                        backward_kernel([](auto&&... a) { cuda::swiglu_backward_vectors(a...); }));
+  add_cuda<float, bf16>(b, "best step", backward_kernel([](auto&&... a) { cuda::swiglu_backward(a...); }));
   // dgate = dy up s (1 + g (1 - s)), s = sigmoid(g). The inner sum cancels near g = -1.28, and 1 - s has the error of
   // s itself, eps s: the gauge is |dy up| s (1 + |g| (1 - s) + |g| s) = |dy up| s (1 + |g|). Seven operations in a row.
   b.bounds = [](Call& before, Call& truth, double eps) -> Bounds {
