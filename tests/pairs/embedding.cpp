@@ -1,7 +1,12 @@
 #include "ref/model/embedding.hpp"
 
+#include <algorithm>
+#include <numeric>
+
+#include "cuda/model/embedding.hpp"
 #include "ref/core/tensor.hpp"
 #include "tests/judge/bounds.hpp"
+#include "tests/pairs/on_device.hpp"
 #include "tests/pairs/registry.hpp"
 
 namespace dsllm::tests {
@@ -17,11 +22,26 @@ void backward(Call& c) {
   ref::embedding_backward<T>(c.in<int32_t, 1>("ids"), c.in<T, 2>("dy"), c.out<T, 2>("dweight"));
 }
 
-// Some with few ids, so that they repeat.
+// Unknown ids have one bucket, the last.
+void sort_positions(Call& c) {
+  const auto ids = c.in<int32_t, 1>("ids");
+  const auto positions = c.out<int32_t, 1>("positions");
+  const int64_t vocab = c.size("vocab");
+  const auto bucket = [&](int32_t t) { return ids(t) < 0 || ids(t) >= vocab ? vocab : ids(t); };
+  std::iota(positions.data, positions.data + positions.size(), 0);
+  std::stable_sort(positions.data, positions.data + positions.size(),
+                   [&](int32_t a, int32_t b) { return bucket(a) < bucket(b); });
+}
+
+// Some with few ids, so that they repeat, within a piece of the sorted kernel and over several; rows of whole 16 bytes, and such
+// as take more than one block or more than one step of it.
 const std::vector<Numbers> cases = {
-    {{"n", 0}, {"vocab", 5}, {"d", 4}},   {{"n", 1}, {"vocab", 1}, {"d", 1}},
-    {{"n", 13}, {"vocab", 7}, {"d", 5}},  {{"n", 7}, {"vocab", 31}, {"d", 64}},
-    {{"n", 65}, {"vocab", 3}, {"d", 17}}, {{"n", 4}, {"vocab", 9}, {"d", 0}}};
+    {{"n", 0}, {"vocab", 5}, {"d", 4}},        {{"n", 1}, {"vocab", 1}, {"d", 1}},
+    {{"n", 13}, {"vocab", 7}, {"d", 5}},       {{"n", 7}, {"vocab", 31}, {"d", 64}},
+    {{"n", 65}, {"vocab", 3}, {"d", 17}},      {{"n", 4}, {"vocab", 9}, {"d", 0}},
+    {{"n", 97}, {"vocab", 1}, {"d", 8}},       {{"n", 200}, {"vocab", 2}, {"d", 24}},
+    {{"n", 33}, {"vocab", 1030}, {"d", 4104}}, {{"n", 40}, {"vocab", 5}, {"d", 1027}},
+    {{"n", 1100}, {"vocab", 300}, {"d", 16}},  {{"n", 1100}, {"vocab", 1}, {"d", 3}}};
 
 }  // namespace
 
@@ -38,6 +58,9 @@ std::vector<Pair> embedding_pairs() {
   f.truth = forward<double, double>;
   f.candidates = {{"ref float", DType::f32, DType::f32, forward<float, float>},
                   {"ref float, bf16 weight", DType::f32, DType::bf16, forward<float, bf16>}};
+  add_cuda<float, bf16>(f, "1 rows", []<class T>(OnDevice& d) {
+    cuda::embedding_forward<T>(d.in<int32_t, 1>("ids"), d.in<T, 2>("weight"), d.out<T, 2>("y"), d.stream());
+  });
   // A copy is exact.
   f.bounds = [](Call&, Call& truth, double) -> Bounds {
     return {{"y", each(truth.array("y").size(), [](int64_t) { return 0.0; })}};
@@ -57,6 +80,19 @@ std::vector<Pair> embedding_pairs() {
   };
   b.truth = backward<double>;
   b.candidates = {{"ref float", DType::f32, DType::f32, backward<float>}};
+  add_cuda<float, bf16>(b, "2 atomics",
+                        []<class T>(OnDevice& d) {
+                          cuda::embedding_backward_atomics<T>(d.in<int32_t, 1>("ids"), d.in<T, 2>("dy"),
+                                                              d.out<float, 2>("dweight"), d.stream());
+                        },
+                        {.deterministic = false});
+  add_cuda<float, bf16>(b, "4 sorted", []<class T>(OnDevice& d) {
+    const int64_t n = d.size("n"), vocab = d.size("vocab");
+    cuda::embedding_backward<T>(d.in<int32_t, 1>("ids"), d.in<T, 2>("dy"), d.out<float, 2>("dweight"),
+                                d.scratch<int32_t>(n),
+                                d.scratch<int32_t>(cuda::embedding_sort_scratch(n, vocab)),
+                                d.scratch<float>(cuda::embedding_pieces(n), 2, d.size("d")), d.stream());
+  });
   // A sum of at most n rows and of what was there.
   b.bounds = [](Call& before, Call&, double eps) -> Bounds {
     const auto ids = before.in<int32_t, 1>("ids");
@@ -71,7 +107,31 @@ std::vector<Pair> embedding_pairs() {
   b.flops = [](const Numbers& s) { return s.at("n") * s.at("d"); };
   b.bench = {{"n", 512}, {"vocab", 4096}, {"d", 1024}};
   b.bench_on_device = {{"n", 16384}, {"vocab", 32768}, {"d", 1024}};
-  return {f, b};
+
+  // The order in which the sorted kernel adds. Ids just outside of the vocabulary, too; buckets as many as one tile of
+  // the scan holds, one more, and many tiles.
+  Pair s("embedding_sort", "2.2");
+  s.cases = {{{"n", 0}, {"vocab", 5}},       {{"n", 1}, {"vocab", 1}},       {{"n", 33}, {"vocab", 4}},
+             {{"n", 300}, {"vocab", 1}},     {{"n", 700}, {"vocab", 1023}},  {{"n", 700}, {"vocab", 1024}},
+             {{"n", 1200}, {"vocab", 5000}}, {{"n", 50}, {"vocab", 102400}}, {{"n", 9}, {"vocab", 0}}};
+  s.arguments = [](const Numbers& numbers, Draw& draw) -> std::vector<Argument> {
+    const int64_t n = numbers.size("n"), vocab = numbers.size("vocab");
+    return {{"ids", Role::input, {n}, draw.index(n, -1, vocab), Kind::index},
+            {"positions", Role::output, {n}, {}, Kind::index}};
+  };
+  s.truth = sort_positions;
+  s.candidates = {cuda_candidate<float>("3 sort", []<class T>(OnDevice& d) {
+    const int64_t n = d.size("n"), vocab = d.size("vocab");
+    cuda::embedding_sort(d.in<int32_t, 1>("ids"), vocab, d.out<int32_t, 1>("positions"),
+                         d.scratch<int32_t>(cuda::embedding_sort_scratch(n, vocab)), d.stream());
+  })};
+  s.bounds = [](Call&, Call& truth, double) -> Bounds {
+    return {{"positions", each(truth.array("positions").size(), [](int64_t) { return 0.0; })}};
+  };
+  s.flops = [](const Numbers&) { return 0.0; };
+  s.bench = {{"n", 512}, {"vocab", 4096}};
+  s.bench_on_device = {{"n", 16384}, {"vocab", 102400}};
+  return {f, b, s};
 }
 
 }  // namespace dsllm::tests
