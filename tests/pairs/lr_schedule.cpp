@@ -1,13 +1,16 @@
 #include "ref/train/lr_schedule.hpp"
 
+#include "cuda/train/lr_schedule.hpp"
 #include "tests/judge/bounds.hpp"
+#include "tests/pairs/on_device.hpp"
 #include "tests/pairs/registry.hpp"
 
 namespace dsllm::tests {
 
 namespace {
 
-ref::LrSchedule schedule_of(const Call& c) {
+template <class C>
+ref::LrSchedule schedule_of(const C& c) {
   ref::LrSchedule s;
   s.shape = c.number("cosine") != 0 ? ref::LrSchedule::Shape::cosine : ref::LrSchedule::Shape::multi_step;
   s.max_lr = c.number("max_lr");
@@ -43,6 +46,10 @@ std::vector<Pair> lr_schedule_pairs() {
   };
   p.truth = rates<double>;
   p.candidates = {{"ref float", DType::f32, DType::f32, rates<float>}};
+  add_cuda<float>(p, "one thread a step", []<class T>(OnDevice& d) {
+    cuda::learning_rate<T>(schedule_of(d), d.size("total"), d.in<int32_t, 1>("steps"), d.out<T, 1>("rates"),
+                           d.stream());
+  });
   // Computed in double and rounded once, so that every implementation gives the same float, bit for bit.
   p.bounds = [](Call&, Call& truth, double) -> Bounds {
     return {{"rates", each(truth.array("rates").size(), [](int64_t) { return 0.0; })}};
