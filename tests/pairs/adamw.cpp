@@ -23,25 +23,22 @@ void mixed_step(Call& c) {
   for (int64_t i = 0; i < copy.size(); ++i) copy(i) = static_cast<W>(weight(i));
 }
 
-// One number in device memory.
-template <class T>
-cuda::DeviceTensor<T, 1> on_device(T value, cuda::Stream& stream) {
-  cuda::DeviceTensor<T, 1> x("a number", 1);
-  x.upload(View<const T, 1>(&value, {1}), stream);
-  return x;
-}
-
 // run(coefficients, clip_scale, decays), with the coefficients of the case, made on the device.
 template <class F>
 void with_coefficients(OnDevice& d, const F& run) {
+  const auto number = [&d]<class T>(T value) -> View<T, 1> {
+    return d.keep([&] {
+      cuda::DeviceTensor<T, 1> x("a number", 1);
+      x.upload(View<const T, 1>(&value, {1}), d.stream());
+      return x;
+    });
+  };
   AdamwSettings settings;
   settings.weight_decay = d.number("weight_decay");
-  const auto step = on_device(static_cast<int32_t>(d.size("step")), d.stream());
-  const auto lr = on_device(d.number("lr"), d.stream());
-  const auto clip_scale = on_device(1.0f, d.stream());
-  cuda::DeviceTensor<cuda::AdamwCoefficients, 1> coefficients("coefficients", 1);
-  cuda::adamw_coefficients(settings, step, lr, coefficients, d.stream());
-  run(coefficients, clip_scale, settings.weight_decay > 0);
+  const View<cuda::AdamwCoefficients, 1> coefficients = number(cuda::AdamwCoefficients{});
+  cuda::adamw_coefficients(settings, number(static_cast<int32_t>(d.size("step"))), number(d.number("lr")),
+                           coefficients, d.stream());
+  run(coefficients, number(1.0f), settings.weight_decay > 0);
 }
 
 }  // namespace
@@ -66,7 +63,7 @@ std::vector<Pair> adamw_pairs() {
   p.truth = step<double>;
   p.candidates = {{"ref float", DType::f32, DType::f32, step<float>}};
   add_cuda<float>(p, "fused", []<class T>(OnDevice& d) {
-    with_coefficients(d, [&](const auto& coefficients, const auto& clip_scale, bool decays) {
+    with_coefficients(d, [&](auto coefficients, auto clip_scale, bool decays) {
       cuda::adamw_step(coefficients, clip_scale, decays, d.in<T, 1>("gradient"), d.out<T, 1>("weight"),
                        d.out<T, 1>("m"), d.out<T, 1>("v"), d.stream());
     });
@@ -105,7 +102,7 @@ std::vector<Pair> adamw_pairs() {
   mixed.truth = mixed_step<double, double>;
   mixed.candidates = {{"ref float, bf16 copy", DType::f32, DType::bf16, mixed_step<float, bf16>}};
   add_cuda<float, bf16>(mixed, "fused", []<class T>(OnDevice& d) {
-    with_coefficients(d, [&](const auto& coefficients, const auto& clip_scale, bool decays) {
+    with_coefficients(d, [&](auto coefficients, auto clip_scale, bool decays) {
       cuda::adamw_mixed_step<T>(coefficients, clip_scale, decays, d.in<float, 1>("gradient"),
                                 d.out<float, 1>("weight"), d.out<float, 1>("m"), d.out<float, 1>("v"),
                                 d.out<T, 1>("copy"), d.stream());
@@ -113,7 +110,7 @@ std::vector<Pair> adamw_pairs() {
   });
   // Arrays that begin anywhere: the same elements but the first are updated where they lie, and the first one alone.
   add_cuda<float, bf16>(mixed, "fused, from the second element on", []<class T>(OnDevice& d) {
-    with_coefficients(d, [&](const auto& coefficients, const auto& clip_scale, bool decays) {
+    with_coefficients(d, [&](auto coefficients, auto clip_scale, bool decays) {
       const int64_t n = d.size("n"), first = n < 1 ? n : 1;
       for (const auto& [begin, count] : {std::pair{first, n - first}, std::pair{int64_t{0}, first}})
         cuda::adamw_mixed_step<T>(

@@ -116,7 +116,7 @@ Pair log_probs_pair() {
   };
   p.flops = [](const Numbers& s) { return 4 * s.at("batch") * s.at("seq") * s.at("vocab"); };
   p.bench = {{"batch", 2}, {"seq", 64}, {"vocab", 4096}, {"spread", 3}};
-  p.bench_on_device = {{"batch", 8}, {"seq", 512}, {"vocab", 102400}, {"spread", 3}};
+  p.bench_on_device = {{"batch", 2}, {"seq", 256}, {"vocab", 102400}, {"spread", 3}};
   return p;
 }
 
@@ -148,7 +148,7 @@ Pair log_probs_backward_pair() {
   };
   p.flops = [](const Numbers& s) { return 7 * s.at("batch") * s.at("seq") * s.at("vocab"); };
   p.bench = {{"batch", 2}, {"seq", 64}, {"vocab", 4096}, {"spread", 3}};
-  p.bench_on_device = {{"batch", 8}, {"seq", 512}, {"vocab", 102400}, {"spread", 3}};
+  p.bench_on_device = {{"batch", 2}, {"seq", 256}, {"vocab", 102400}, {"spread", 3}};
   return p;
 }
 

@@ -23,7 +23,7 @@ void clip_tensors(OnDevice& d, const std::vector<int64_t>& sizes) {
     begin += tensors.back().size();
   }
   tensors.push_back(gradient.rows(begin, gradient.size() - begin));
-  const cuda::TensorList list(tensors, d.stream());
+  const auto& list = d.keep([&] { return cuda::TensorList(tensors, d.stream()); });
   cuda::grad_clip(list, d.number("max_norm"), d.scratch<double>(list.pieces()), d.out<float, 1>("norm"),
                   d.scratch<float>(1), d.stream());
 }

@@ -5,8 +5,11 @@
 
 #include <deque>
 #include <map>
+#include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "cuda/core/device.hpp"
 #include "tests/judge/pair.hpp"
@@ -47,11 +50,20 @@ class OnDevice {
     return on_device<T, static_cast<int>(sizeof...(Extent))>(array);
   }
 
+  // What else a kernel is given in device memory, as make() makes it: once, and kept as long as this, so that a run that is
+  // timed does not allocate. After reset() the same calls give the same objects.
+  template <class F>
+  auto& keep(const F& make) {
+    using Object = std::invoke_result_t<F>;
+    if (kept_used_ == kept_.size()) kept_.push_back(std::make_shared<Object>(make()));
+    return *static_cast<Object*>(kept_[kept_used_++].get());
+  }
+
   cuda::Stream& stream() { return stream_; }
 
   // As it was in the beginning: for another run on the same arguments.
   void reset() {
-    scratch_used_ = 0;
+    scratch_used_ = kept_used_ = 0;
     for (auto& [array, memory] : memory_) upload(*array, memory);
   }
 
@@ -98,7 +110,8 @@ class OnDevice {
   Call& call_;
   cuda::Stream stream_;
   std::deque<GuardedArray> scratch_;  // where they are does not change when another comes
-  size_t scratch_used_ = 0;
+  std::vector<std::shared_ptr<void>> kept_;
+  size_t scratch_used_ = 0, kept_used_ = 0;
   std::map<GuardedArray*, cuda::DeviceMemory> memory_;
 };
 
