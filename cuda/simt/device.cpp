@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <deque>
@@ -21,8 +22,10 @@ struct Stream::State {
   std::deque<std::function<void()>> work;
   std::exception_ptr error;
 
-  // Does everything in the queue, or everything up to an event that `done` reports.
+  // Does everything in the queue, or everything up to an event that `done` reports. After an error nothing is done any more,
+  // until synchronize() has reported it.
   void run(const std::function<bool()>& done = [] { return false; }) {
+    if (error) work.clear();
     while (!work.empty() && !done()) {
       const std::function<void()> next = std::move(work.front());
       work.pop_front();
@@ -37,7 +40,8 @@ struct Stream::State {
 };
 
 struct Event::State {
-  bool recorded = false, happened = false;
+  int64_t recorded = 0,
+          happened = 0;  // how often; an event that is recorded again keeps its earlier points apart
   std::weak_ptr<Stream::State> stream;
   std::chrono::steady_clock::time_point time;
 };
@@ -85,11 +89,16 @@ void Stream::synchronize() {
   if (state_->error) std::rethrow_exception(std::exchange(state_->error, nullptr));
 }
 
+// For what was recorded until now; an event that never was has nothing to wait for.
 void Stream::wait(Event& event) {
-  state_->work.emplace_back([e = event.state_ptr()] {
-    // An event that was never recorded has nothing to wait for.
-    if (const auto other = e->stream.lock(); other && e->recorded && !e->happened)
-      other->run([&] { return e->happened; });
+  const auto happened = [e = event.state_ptr(), point = event.state().recorded] {
+    return e->happened >= point;
+  };
+  state_->work.emplace_back([happened, recorder = event.state().stream] {
+    if (const auto other = recorder.lock(); other && !happened()) other->run(happened);
+    if (!happened())
+      throw DeviceError("Stream::wait", "an event that happens",
+                        "one that its stream dropped after an error");
   });
 }
 
@@ -97,18 +106,16 @@ Event::Event() : state_(std::make_shared<State>()) {}
 Event::~Event() = default;
 
 void Event::record(Stream& stream) {
-  state_->recorded = true;
-  state_->happened = false;
   state_->stream = stream.state_ptr();
-  stream.state().work.emplace_back([e = state_] {
-    e->happened = true;
+  stream.state().work.emplace_back([e = state_, point = ++state_->recorded] {
+    e->happened = std::max(e->happened, point);
     e->time = std::chrono::steady_clock::now();
   });
 }
 
 float Event::milliseconds(Event& from, Event& to) {
   for (const Event* e : {&from, &to})
-    if (!e->state_->happened)
+    if (e->state_->happened == 0 || e->state_->happened < e->state_->recorded)
       throw ValueError("Event::milliseconds", "two events that have happened", "one that has not");
   return std::chrono::duration<float, std::milli>(to.state_->time - from.state_->time).count();
 }
