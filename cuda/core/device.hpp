@@ -97,6 +97,16 @@ void copy_to_host(void* host, const void* device, int64_t bytes, Stream& stream)
 void copy_on_device(void* to, const void* from, int64_t bytes, Stream& stream);
 void fill_zero(void* device, int64_t bytes, Stream& stream);
 
+// Of so many elements; throws ValueError for a negative extent or a size that overflows.
+inline int64_t device_bytes(const std::string& name, const int64_t* extents, int n, int64_t element_bytes) {
+  int64_t bytes = element_bytes;
+  for (int d = 0; d < n; ++d)
+    if (extents[d] < 0 || __builtin_mul_overflow(bytes, extents[d], &bytes))
+      throw ValueError("DeviceTensor " + name, "extents whose bytes fit in 63 bits",
+                       describe_shape(extents, n));
+  return bytes;
+}
+
 // A View of device memory that owns it. Not initialized.
 template <class T, int N>
 class DeviceTensor : public View<T, N> {
@@ -105,7 +115,7 @@ class DeviceTensor : public View<T, N> {
   template <class... Extent>
   requires(sizeof...(Extent) == N) explicit DeviceTensor(const std::string& name, Extent... extents)
       : View<T, N>(nullptr, {static_cast<int64_t>(extents)...}),
-        memory_(this->size() * static_cast<int64_t>(sizeof(T)), name, static_cast<int64_t>(sizeof(T))) {
+        memory_(device_bytes(name, this->extent, N, sizeof(T)), name, static_cast<int64_t>(sizeof(T))) {
     this->data = reinterpret_cast<T*>(memory_.data());
   }
 
