@@ -13,7 +13,7 @@
 namespace dsllm::cuda {
 
 // 16 bytes, both addresses multiples of 16. If not `valid`, shared memory receives zeros and `global` is not read.
-__device__ inline void copy_async16(void* shared, const void* global, bool valid = true) {
+__device__ __forceinline__ void copy_async16(void* shared, const void* global, bool valid = true) {
 #if defined(__CUDACC__)
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global),
                "r"(valid ? 16 : 0)
@@ -23,7 +23,7 @@ __device__ inline void copy_async16(void* shared, const void* global, bool valid
 #endif
 }
 // 4 bytes, aligned to them.
-__device__ inline void copy_async4(void* shared, const void* global, bool valid = true) {
+__device__ __forceinline__ void copy_async4(void* shared, const void* global, bool valid = true) {
 #if defined(__CUDACC__)
   asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(shared_address(shared)), "l"(global),
                "r"(valid ? 4 : 0)

@@ -47,19 +47,20 @@ __device__ void store16(T* p, const Vector<T>& v) {
 #else
 
 namespace simt {
-// In vector.cpp: checked, and one access of 16 bytes to the inspector. (Compilers split such copies as they like.)
+// In vector.cpp: checked, and one access of 16 bytes to the inspector. (Compilers split such copies as they like.) Their
+// callers below are inlined always, so that the access belongs to a line of the kernel.
 void load16(void* to, const void* from);
 void store16(void* to, const void* from);
 }  // namespace simt
 
 template <class T>
-Vector<T> load16(const T* p) {
+__forceinline__ Vector<T> load16(const T* p) {
   Vector<T> v;
   simt::load16(&v, p);
   return v;
 }
 template <class T>
-void store16(T* p, const Vector<T>& v) {
+__forceinline__ void store16(T* p, const Vector<T>& v) {
   simt::store16(p, &v);
 }
 

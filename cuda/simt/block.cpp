@@ -24,8 +24,9 @@ constinit thread_local Block* current = nullptr;
 
 namespace {
 
-constexpr size_t page = 4096;
+constexpr size_t fence = 1 << 20;  // behind shared memory: nobody steps over it by accident
 constexpr std::byte untouched{0xa5};
+constexpr size_t shared_guard = 256;
 constexpr unsigned first_stack = max_block_threads;  // of the fiber on which a block begins
 
 uint32_t bit(unsigned lane) {
@@ -36,6 +37,11 @@ uint32_t lowest_lanes(unsigned n) {
 }
 uint32_t lanes_above(unsigned lane) {
   return lane == 31 ? 0 : ~0u << (lane + 1);
+}
+const char* name_of(BarrierKind kind) {
+  constexpr const char* names[] = {"__syncthreads", "__syncthreads_count", "__syncthreads_and",
+                                   "__syncthreads_or"};
+  return names[static_cast<int>(kind)];
 }
 bool same_place(Site a, Site b) {
   return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
@@ -49,16 +55,16 @@ Index3 unflatten(int64_t i, Index3 extent) {
 }  // namespace
 
 Block::Block() : copies_(max_block_threads), stacks_(max_block_threads + 1) {
-  void* memory = mmap(nullptr, max_shared_bytes + page, PROT_READ | PROT_WRITE,
+  void* memory = mmap(nullptr, max_shared_bytes + fence, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   shared_memory_ = static_cast<std::byte*>(memory);
-  mprotect(shared_memory_ + max_shared_bytes, page, PROT_NONE);
+  mprotect(shared_memory_ + max_shared_bytes, fence, PROT_NONE);
   prepare_this_thread_for_faults();
 }
 
 Block::~Block() {
-  munmap(shared_memory_, max_shared_bytes + page);
+  munmap(shared_memory_, max_shared_bytes + fence);
 }
 
 bool Block::owns(const void* address) const {
@@ -90,12 +96,14 @@ void Block::run(const Grid& grid, int64_t index) {
   }
   if (observer) observer->block_ends(*this);
   current = before;
-  check_shared_end();
+  check_around_shared();
 }
 
-// The few bytes between the end of dynamic shared memory and the page that faults.
-void Block::check_shared_end() const {
-  for (const std::byte* p = shared_ + shared_bytes(); p < shared_memory_ + max_shared_bytes; ++p)
+// The few bytes between the end of dynamic shared memory and the page that faults, and as many before its begin.
+void Block::check_around_shared() const {
+  const std::byte* const end = shared_ + shared_bytes();
+  for (const std::byte* p = shared_ - shared_guard; p < shared_memory_ + max_shared_bytes;
+       p == shared_ - 1 ? p = end : ++p)
     if (*p != untouched)
       throw KernelError(fmt::format("kernel {}, block ({}, {}, {})", function_name(grid_->function),
                                     block_index.x, block_index.y, block_index.z),
@@ -109,6 +117,7 @@ void Block::start(const Grid& grid, int64_t index) {
   block_index = unflatten(index, grid.grid);
   grid_dim = grid.grid;
   failure_ = {};
+  access_ = nullptr;
   if (has_copies_)
     for (AsyncCopies& c : copies_) c = {};
   has_copies_ = false;
@@ -123,6 +132,7 @@ void Block::start(const Grid& grid, int64_t index) {
   // Shared memory ends where the next page faults. It begins as NaN: what nobody wrote must not look like a zero.
   const auto bytes = static_cast<size_t>(grid.shared_bytes);
   shared_ = shared_memory_ + max_shared_bytes - (bytes + 127) / 128 * 128;
+  std::memset(shared_ - shared_guard, static_cast<int>(untouched), shared_guard);
   std::memset(shared_, 0xff, bytes);
   std::memset(shared_ + bytes, static_cast<int>(untouched),
               static_cast<size_t>(shared_memory_ + max_shared_bytes - shared_) - bytes);
@@ -203,8 +213,8 @@ void Block::leave() {
       if (c.mask & bit(lane()))
         fail(fmt::format("every lane of the mask {:#010x} to take part in {} ({})", c.mask, c.operation,
                          describe(c.site)),
-             fmt::format("lane {} of warp {} has returned, while lanes {} wait for it", lane(),
-                         thread_ / warp_size, describe_lanes(c.arrived)));
+             fmt::format("lane {} of warp {} has returned, while {} wait{} for it", lane(),
+                         thread_ / warp_size, name_lanes(c.arrived), c.arrived & (c.arrived - 1) ? "" : "s"));
     }
     if (n_at_barrier_ > 0) divergent_barrier(thread_, "has returned");
   }
@@ -300,6 +310,7 @@ int Block::barrier(BarrierKind kind, bool predicate, Site site) {
     for (unsigned t = 0; t < n_threads_; ++t)
       if (!(warps_[t / warp_size].live & bit(t % warp_size))) {
         w.at_barrier |= bit(lane());
+        barrier_kind_ = kind;
         barrier_site_ = site;
         divergent_barrier(t, "has returned");
       }
@@ -309,7 +320,10 @@ int Block::barrier(BarrierKind kind, bool predicate, Site site) {
     barrier_site_ = site;
     barrier_votes_ = 0;
   } else if (kind != barrier_kind_ || !same_place(site, barrier_site_)) {
-    divergent_barrier(thread_, fmt::format("has come to the one at {}", describe(site)));
+    divergent_barrier(
+        thread_,
+        fmt::format("has come to {} at {}",
+                    kind == barrier_kind_ ? "the one" : std::string("the ") + name_of(kind), describe(site)));
   }
   barrier_votes_ += predicate;
   if (++n_at_barrier_ == n_threads_) {
@@ -333,10 +347,10 @@ void Block::release_barrier() {
 
 void Block::divergent_barrier(unsigned missing, const std::string& what) {
   const Index3 t = indices_[missing];
-  fail(fmt::format("all {} threads of the block at the same __syncthreads ({})", n_threads_,
+  fail(fmt::format("all {} threads of the block at the same {} ({})", n_threads_, name_of(barrier_kind_),
                    describe(barrier_site_)),
        fmt::format("a divergent barrier: thread ({}, {}, {}) {}\n{}", t.x, t.y, t.z, what,
-                   describe_waiting({warps_, n_warps_})),
+                   describe_waiting({warps_, n_warps_}, name_of(barrier_kind_))),
        barrier_site_);
 }
 
@@ -350,7 +364,7 @@ void Block::check_collective(uint32_t& mask, const char* operation, Site site) {
   mask &= w.lanes;  // CUDA ignores lanes that never existed
   if (const uint32_t gone = mask & ~w.live)
     fail(fmt::format("every lane of the mask {:#010x} to take part in {}", mask, operation),
-         fmt::format("lanes {} of warp {} have returned", describe_lanes(gone), thread_ / warp_size), site);
+         fmt::format("{} of warp {} returned before", name_lanes(gone), thread_ / warp_size), site);
 }
 
 Collective& Block::join(uint32_t mask, const char* operation, Site site) {
@@ -364,11 +378,11 @@ Collective& Block::join(uint32_t mask, const char* operation, Site site) {
     }
     // Lanes of my mask may still be in a collective of their own and come later. If that one waits for me, neither can end.
     if ((c.arrived & mask) && (c.mask & me))
-      fail(
-          fmt::format("the lanes {} to call {} with one mask", describe_lanes(mask), operation),
-          fmt::format("lane {} with the mask {:#010x}, while lanes {} wait in {} ({}) with the mask {:#010x}",
-                      lane(), mask, describe_lanes(c.arrived), c.operation, describe(c.site), c.mask),
-          site);
+      fail(fmt::format("{} to call {} together, with one mask", name_lanes(mask), operation),
+           fmt::format("lane {} with the mask {:#010x}, while {} wait{} in {} ({}) with the mask {:#010x}",
+                       lane(), mask, name_lanes(c.arrived), c.arrived & (c.arrived - 1) ? "" : "s",
+                       c.operation, describe(c.site), c.mask),
+           site);
   }
   Collective& c = w.pending[w.n_pending++];
   c = {mask, me, operation, site};
@@ -394,21 +408,25 @@ uint32_t Block::active_mask(Site site) {
 // --- wrong kernels -----------------------------------------------------------------------------------------------------
 
 void Block::deadlock() {
-  fail("a thread that can go on", "a deadlock: every thread waits\n" + describe_waiting({warps_, n_warps_}));
+  fail("a thread that can go on",
+       "a deadlock: every thread waits\n" + describe_waiting({warps_, n_warps_}, name_of(barrier_kind_)));
 }
 
-void Block::fail(const std::string& expected, const std::string& got, Site site) {
-  failure_ = {true, expected, got, site, nullptr, nullptr};
+void Block::fail(const std::string& expected, const std::string& got, Site site, const void* address) {
+  failure_ = {true, expected, got, site, nullptr, address, {}, false};
   abandon();
 }
 
-void Block::fail_at(const std::string& expected, const std::string& got, const void* instruction) {
-  failure_ = {true, expected, got, {}, instruction, nullptr};
+void Block::fail_at(const std::string& expected, const std::string& got, const void* instruction,
+                    const void* address) {
+  failure_ = {true, expected, got, {}, instruction, address, {}, false};
   abandon();
 }
 
-void Block::fault(const void* address, const void* instruction) {
-  failure_ = {true, "", "", {}, instruction, address};
+// Called by the handler of a signal: takes no memory.
+void Block::fault(const Fault& fault) {
+  failure_.happened = failure_.is_fault = true;
+  failure_.fault = fault;
   abandon();
 }
 
@@ -425,7 +443,7 @@ std::string Block::describe_address(const void* address) const {
   const std::byte* end = shared_ + shared_bytes();
   const std::string name = fmt::format("the dynamic shared memory ({} bytes)", shared_bytes());
   if (p >= shared_ && p < end) return fmt::format("byte {} of {}", p - shared_, name);
-  if (p >= end && p < shared_memory_ + max_shared_bytes + page)
+  if (p >= end && p < shared_memory_ + max_shared_bytes + fence)
     return fmt::format("{} bytes past the end of {}", p - end, name);
   if (p >= shared_memory_ && p < shared_)
     return fmt::format("{} bytes before the begin of {}", shared_ - p, name);
@@ -439,18 +457,30 @@ std::string Block::describe_address(const void* address) const {
   return simt::describe_address(address);
 }
 
-// On the OS thread's own stack, where there is room for names and lines.
+// On the OS thread's own stack, where there is room to read symbols.
 void Block::report() {
   Failure f = std::move(failure_);
-  std::string place = f.site.line ? ", " + describe(f.site) : "";
-  if (f.instruction) {
-    const Line line = kernel_line(f.instruction);
-    if (line.line) place = ", " + describe(Site{line.file.c_str(), line.line});
+  failure_ = {};
+  Line line;
+  if (f.instruction) line = kernel_line(f.instruction);
+  if (f.is_fault) {
+    // The instruction itself, unless it is the executor's, or the C library's, on behalf of the kernel.
+    for (const void* place : {f.fault.instruction, access_, f.fault.caller})
+      if (place && !is_kernel_file(line)) line = kernel_line(place);
+    if (f.fault.kind == Fault::division) {
+      f.expected = "a divisor that is not zero";
+      f.got = "a division of a whole number by zero";
+    } else {
+      f.expected = "accesses to device and shared memory inside of what the kernel was given";
+      f.got = f.fault.kind == Fault::no_address
+                  ? "an access that is misaligned, or at an address that no memory has"
+                  : "an access: " + describe_address(f.fault.address);
+    }
   }
-  if (f.address) {
-    f.expected = "accesses to device and shared memory inside of what the kernel was given";
-    f.got = "an access: " + describe_address(f.address);
-  }
+  if (f.address) f.got += describe_address(f.address);
+  std::string place;
+  if (f.site.line) place = ", " + describe(f.site);
+  if (line.line) place = ", " + describe(Site{line.file.c_str(), line.line});
   throw KernelError(fmt::format("kernel {}, block ({}, {}, {}), thread ({}, {}, {}){}",
                                 function_name(grid_->function), block_index.x, block_index.y, block_index.z,
                                 thread_index.x, thread_index.y, thread_index.z, place),

@@ -65,6 +65,14 @@ struct PendingCopy {
   const void* pc;  // where it was issued
 };
 
+// What the system said of an access of a kernel.
+struct Fault {
+  enum Kind { memory, no_address, division } kind = memory;
+  const void* address = nullptr;      // of memory
+  const void* instruction = nullptr;  // that did it
+  const void* caller = nullptr;       // of its function, if that is memcpy or the like; or null
+};
+
 // A kernel as the executor sees it: call(arguments) is one thread of it.
 struct Grid {
   void (*call)(const void* arguments) = nullptr;
@@ -95,11 +103,15 @@ class Block {
   template <class Finish>
   unsigned collective(uint32_t mask, const char* operation, Site site, const Finish& finish);
   uint32_t active_mask(Site site);
-  // Ends the whole kernel with a message about the running thread: by a line, or by an instruction.
-  [[noreturn]] void fail(const std::string& expected, const std::string& got, Site site = {});
-  [[noreturn]] void fail_at(const std::string& expected, const std::string& got, const void* instruction);
-  // After a memory fault at this address.
-  [[noreturn]] void fault(const void* address, const void* instruction);
+  // Ends the whole kernel with a message about the running thread, at a line or at an instruction. If there is an address, its
+  // description comes behind `got`.
+  [[noreturn]] void fail(const std::string& expected, const std::string& got, Site site = {},
+                         const void* address = nullptr);
+  [[noreturn]] void fail_at(const std::string& expected, const std::string& got, const void* instruction,
+                            const void* address = nullptr);
+  [[noreturn]] void fault(const Fault& fault);
+  // The executor is going to access memory on behalf of this instruction of the kernel: faults are reported there.
+  void accesses_for(const void* instruction) { access_ = instruction; }
   bool in_kernel() const { return in_kernel_; }
   // As memory.hpp's, and knows the block's shared memory: "8 bytes past the end of the dynamic shared memory (512 bytes)".
   std::string describe_address(const void* address) const;
@@ -179,12 +191,15 @@ class Block {
     std::string expected, got;
     Site site;
     const void* instruction = nullptr;
-    const void* address = nullptr;  // of a memory fault
+    const void* address = nullptr;  // to be described
+    Fault fault;
+    bool is_fault = false;
   };
   Failure failure_;
+  const void* access_ = nullptr;
   [[noreturn]] void abandon();
   [[noreturn]] void report();
-  void check_shared_end() const;
+  void check_around_shared() const;
 };
 
 // The block that this OS thread runs, or null. Kernels reach everything through it.

@@ -11,8 +11,8 @@ namespace dsllm::cuda::simt {
 void check_aligned(const void* address, int bytes, const char* verb, const void* pc) {
   if (reinterpret_cast<uintptr_t>(address) % static_cast<uintptr_t>(bytes) != 0)
     current->fail_at(fmt::format("{} of {} bytes at a multiple of {}", verb, bytes, bytes),
-                     fmt::format("a misaligned address: {}", current->describe_address(address)),
-                     call_before(pc));
+                     "a misaligned address: ", call_before(pc), address);
+  current->accesses_for(call_before(pc));
 }
 
 namespace {

@@ -6,7 +6,7 @@
 namespace dsllm::cuda::simt {
 
 // Ends the kernel if the address is no multiple of `bytes` (2, 4, 8, 16); tells the observer. pc is where the kernel goes on
-// after the call (__builtin_return_address).
+// after the call (__builtin_return_address). If the access that follows faults, it is reported there.
 void check_read(const void* address, int bytes, const void* pc);
 void check_write(const void* address, int bytes, const void* pc);
 void check_atomic(const void* address, int bytes, const void* pc);

@@ -7,11 +7,26 @@
 
 #include "cuda/core/device.hpp"
 #include "cuda/simt/block.hpp"
+#include "ref/core/view.hpp"
 
 namespace dsllm::cuda::simt {
 
 // Throws KernelError if the GPU whose limits are chosen (limits.hpp) could not run such a launch.
 void check_launch(const Grid& grid);
+
+// Throws KernelError if a kernel is given a pointer that is neither null nor of the device: on a CPU it could be used, on a GPU
+// not. `argument` counts from 0.
+void check_pointer(const Grid& grid, int argument, const void* pointer);
+template <class T>
+void check_argument(const Grid& grid, int argument, const T& value) {
+  if constexpr (std::is_pointer_v<T>) {
+    if constexpr (!std::is_function_v<std::remove_pointer_t<T>>) check_pointer(grid, argument, value);
+  }
+}
+template <class T, int N>
+void check_argument(const Grid& grid, int argument, const View<T, N>& view) {
+  if (view.size() > 0) check_pointer(grid, argument, view.data);
+}
 
 // Runs all blocks, as many at a time as there are threads (ref/core/parallel.hpp), and looks around every allocation
 // afterwards. Throws KernelError.
@@ -41,6 +56,8 @@ void launch(Stream& stream, Index3 grid, Index3 block, int64_t shared_bytes, voi
   g.block = block;
   g.shared_bytes = shared_bytes;
   check_launch(g);
+  std::apply([&, i = 0](const auto&... each) mutable { (check_argument(g, i++, each), ...); },
+             call->arguments);
   enqueue(stream, std::move(call), g);
 }
 

@@ -130,13 +130,16 @@ std::vector<Line> lines_of(const void* instruction) {
   return lines;
 }
 
+bool is_kernel_file(const Line& line) {
+  const auto in = [&](const char* folder) { return line.file.find(folder) != std::string::npos; };
+  return line.line > 0 && !in("/cuda/simt/") && !in("/cuda/core/") && !in("/ref/core/") &&
+         line.file.rfind("/usr/", 0) != 0;
+}
+
 Line kernel_line(const void* instruction) {
   const std::vector<Line> lines = lines_of(instruction);
-  for (const Line& l : lines) {
-    const auto in = [&](const char* folder) { return l.file.find(folder) != std::string::npos; };
-    if (!in("/cuda/simt/") && !in("/cuda/core/") && !in("/ref/core/") && l.file.rfind("/usr/", 0) != 0)
-      return l;
-  }
+  for (const Line& l : lines)
+    if (is_kernel_file(l)) return l;
   return lines.empty() ? Line{} : lines.front();
 }
 

@@ -28,6 +28,8 @@ std::vector<Line> lines_of(const void* instruction);
 // Of those the one that a reader looks for: the innermost that lies in a kernel and not in what kernels are made of
 // (cuda/simt, cuda/core, ref/core).
 Line kernel_line(const void* instruction);
+// Whether the line is known and lies in a kernel, and not in what kernels are made of.
+bool is_kernel_file(const Line& line);
 
 // A variable that each block has for itself: static __shared__. offset counts from the begin of the thread-local memory of
 // the program.

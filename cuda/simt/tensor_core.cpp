@@ -116,8 +116,7 @@ void load_matrix(int count, bool transposed, uint32_t* registers, const void* ro
   // Addresses of lanes that no matrix needs are not looked at.
   if (static_cast<int>(block.lane()) < 8 * count) {
     if (!is_shared(row, 16))
-      block.fail(fmt::format("{} to read rows of 16 bytes in shared memory", name),
-                 block.describe_address(row), site);
+      block.fail(fmt::format("{} to read rows of 16 bytes in shared memory", name), "", site, row);
     check_read(row, 16, __builtin_return_address(0));
   }
   block.collective(~0u, name, site, [&](Warp& w, uint32_t mask) {
@@ -143,9 +142,14 @@ void copy_async(void* shared, const void* global, int bytes, int valid) {
   Block& block = *current;
   const void* const pc = __builtin_return_address(0);
   if (!is_shared(shared, bytes))
-    block.fail_at("cp.async to write shared memory", block.describe_address(shared), call_before(pc));
+    block.fail_at("cp.async to write shared memory", "", call_before(pc), shared);
   check_aligned(shared, bytes, "a write", pc);
-  if (valid == bytes) check_aligned(global, bytes, "a read", pc);
+  if (valid > 0) {
+    check_aligned(global, valid < bytes ? 1 : bytes, "a read", pc);
+    // Faults here, where the kernel asks for it, and not where it waits.
+    const volatile char* const there = static_cast<const char*>(global);
+    (void)there[0], (void)there[valid - 1];
+  }
   Block::AsyncCopies& copies = block.async_copies();
   const PendingCopy copy{shared, global, bytes, valid, copies.group, call_before(pc)};
   if (observer) observer->copy_issued(block, copy);

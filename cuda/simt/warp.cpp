@@ -25,18 +25,21 @@ void sync_warp(uint32_t mask, Site site) {
 uint64_t shuffle(uint32_t mask, uint64_t value, unsigned source, const char* operation, Site site) {
   Block& block = *current;
   Warp& mine = block.warp();
+  const uint32_t readable = mask & mine.lanes;
+  if ((readable >> block.lane() & 1) && (source >= warp_size || !(readable >> source & 1)))
+    block.fail(fmt::format("{} to read lanes of its mask alone, {}", operation, name_lanes(readable)),
+               fmt::format("lane {} reads lane {}", block.lane(), source), site);
   mine.value[block.lane()] = value;
   mine.source[block.lane()] = source;
-  const unsigned me = block.collective(mask, operation, site, [&](Warp& w, uint32_t lanes) {
-    for_each_lane(lanes, [&](unsigned lane) {
-      if (!(w.source[lane] < warp_size && (lanes >> w.source[lane] & 1)))
-        current->fail(
-            fmt::format("{} to read lanes of its mask alone, which are {}", operation, describe_lanes(lanes)),
-            fmt::format("lane {} reads lane {}", lane, w.source[lane]), site);
-      w.result[lane] = w.value[w.source[lane]];
-    });
+  const unsigned me = block.collective(mask, operation, site, [](Warp& w, uint32_t lanes) {
+    for_each_lane(lanes, [&](unsigned lane) { w.result[lane] = w.value[w.source[lane]]; });
   });
   return mine.result[me];
+}
+
+void wrong_width(unsigned width, const char* operation, Site site) {
+  current->fail(fmt::format("{} of segments of 1, 2, 4, 8, 16 or 32 lanes", operation),
+                fmt::format("{}", static_cast<int>(width)), site);
 }
 
 uint32_t ballot(uint32_t mask, bool predicate, const char* operation, Site site) {

@@ -2,6 +2,7 @@
 // CUDA C++ Programming Guide, "Synchronization Functions", "Warp Shuffle Functions" and the sections around them.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -37,8 +38,11 @@ uint32_t match(uint32_t mask, uint64_t value, const char* operation,
                Site site);  // the lanes with the same value
 int64_t reduce(uint32_t mask, int64_t value, Reduction reduction, const char* operation, Site site);
 
+[[noreturn]] void wrong_width(unsigned width, const char* operation, Site site);
+
 template <class T>
-T shuffle_as(uint32_t mask, T value, unsigned source, const char* operation, Site site) {
+T shuffle_as(uint32_t mask, T value, unsigned source, unsigned width, const char* operation, Site site) {
+  if (!std::has_single_bit(width) || width > warp_size) wrong_width(width, operation, site);
   static_assert(sizeof(T) <= 8 && std::is_trivially_copyable_v<T>);
   uint64_t bits = 0;
   std::memcpy(&bits, &value, sizeof(T));
@@ -70,20 +74,21 @@ void __threadfence_system();
 template <class T>
 T __shfl_sync(unsigned mask, T value, int source, int width = 32, SIMT_CALLER) {
   const unsigned lane = ::dsllm::cuda::simt::current->lane(), w = static_cast<unsigned>(width);
-  return ::dsllm::cuda::simt::shuffle_as(
-      mask, value, (lane & ~(w - 1)) + (static_cast<unsigned>(source) & (w - 1)), "__shfl_sync", SIMT_SITE);
+  return ::dsllm::cuda::simt::shuffle_as(mask, value,
+                                         (lane & ~(w - 1)) + (static_cast<unsigned>(source) & (w - 1)), w,
+                                         "__shfl_sync", SIMT_SITE);
 }
 // A lane whose source lies outside of its segment keeps its own value.
 template <class T>
 T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, SIMT_CALLER) {
   const unsigned lane = ::dsllm::cuda::simt::current->lane(), w = static_cast<unsigned>(width);
-  return ::dsllm::cuda::simt::shuffle_as(mask, value, (lane & (w - 1)) >= delta ? lane - delta : lane,
+  return ::dsllm::cuda::simt::shuffle_as(mask, value, (lane & (w - 1)) >= delta ? lane - delta : lane, w,
                                          "__shfl_up_sync", SIMT_SITE);
 }
 template <class T>
 T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, SIMT_CALLER) {
   const unsigned lane = ::dsllm::cuda::simt::current->lane(), w = static_cast<unsigned>(width);
-  return ::dsllm::cuda::simt::shuffle_as(mask, value, delta < w - (lane & (w - 1)) ? lane + delta : lane,
+  return ::dsllm::cuda::simt::shuffle_as(mask, value, delta < w - (lane & (w - 1)) ? lane + delta : lane, w,
                                          "__shfl_down_sync", SIMT_SITE);
 }
 // An earlier segment can be read, a later one not.
@@ -91,7 +96,7 @@ template <class T>
 T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32, SIMT_CALLER) {
   const unsigned lane = ::dsllm::cuda::simt::current->lane(), w = static_cast<unsigned>(width);
   const unsigned source = lane ^ static_cast<unsigned>(lane_mask);
-  return ::dsllm::cuda::simt::shuffle_as(mask, value, source < (lane & ~(w - 1)) + w ? source : lane,
+  return ::dsllm::cuda::simt::shuffle_as(mask, value, source < (lane & ~(w - 1)) + w ? source : lane, w,
                                          "__shfl_xor_sync", SIMT_SITE);
 }
 
