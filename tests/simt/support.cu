@@ -37,6 +37,12 @@ void meet() {
   }
 }
 
+void check_message(const std::string& message, const char* expected, const char* file) {
+  const auto line = [&](int i) { return fmt::format("{}:{}", file, line_of[i].load()); };
+  CHECK(message == fmt::format(fmt::runtime(expected), line(0), line(1), line(2), line(3)));
+  check_still_works();
+}
+
 void check_still_works() {
   constexpr int threads = 96, blocks = 16;
   Stream stream;

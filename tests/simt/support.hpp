@@ -24,10 +24,6 @@ using namespace dsllm::cuda;
 
 inline std::atomic<int> line_of[4];
 
-inline std::string here(const char* file, int i = 0) {
-  return fmt::format("{}:{}", file, line_of[i].load());
-}
-
 // What f() throws, or "no error".
 template <class Error, class F>
 std::string message_of(const F& f) {
@@ -48,6 +44,9 @@ std::string wrong(const LaunchShape& shape, void (*kernel)(P...), A&&... argumen
     stream.synchronize();
   });
 }
+
+// Checks a message, in whose expected text {0} .. {3} stand for the lines of HERE(0), ...; and that the executor works on.
+void check_message(const std::string& message, const char* expected, const char* file);
 
 // Runs f with so many OS threads, then with as many as before.
 template <class F>
