@@ -98,6 +98,31 @@ std::string function_name(const void* function) {
   return symbol ? components(demangle(symbol)).back() : fmt::format("{}", function);
 }
 
+// The inlined calls below `die` that the address lies in, innermost first. (dwarf_getscopes does the same, but gives up at the
+// first entry without an address, which clang's output has.)
+static void find_inlined(Dwarf_Die* die, Dwarf_Addr address, std::vector<Dwarf_Die>& found) {
+  Dwarf_Die child;
+  if (dwarf_child(die, &child) != 0) return;
+  do {
+    switch (dwarf_tag(&child)) {
+      case DW_TAG_namespace:
+      case DW_TAG_structure_type:
+      case DW_TAG_class_type:
+        find_inlined(&child, address, found);
+        break;
+      case DW_TAG_subprogram:
+      case DW_TAG_lexical_block:
+      case DW_TAG_inlined_subroutine:
+        if (dwarf_haspc(&child, address) != 1) break;
+        find_inlined(&child, address, found);
+        if (dwarf_tag(&child) == DW_TAG_inlined_subroutine) found.push_back(child);
+        return;
+      default:
+        break;
+    }
+  } while (dwarf_siblingof(&child, &child) == 0);
+}
+
 std::vector<Line> lines_of(const void* instruction) {
   const std::scoped_lock lock(mutex);
   std::vector<Line> lines;
@@ -111,22 +136,20 @@ std::vector<Line> lines_of(const void* instruction) {
 
   Dwarf_Addr bias = 0;
   Dwarf_Die* unit = dwfl_module_addrdie(module, address, &bias);
-  Dwarf_Die* scopes = nullptr;
-  const int n = unit ? dwarf_getscopes(unit, address - bias, &scopes) : 0;
+  std::vector<Dwarf_Die> inlined;
+  if (unit) find_inlined(unit, address - bias, inlined);
   Dwarf_Files* files = nullptr;
   size_t n_files = 0;
   if (unit) dwarf_getsrcfiles(unit, &files, &n_files);
-  for (int i = 0; i < n; ++i) {
-    if (dwarf_tag(&scopes[i]) != DW_TAG_inlined_subroutine) continue;
+  for (Dwarf_Die& scope : inlined) {
     Dwarf_Attribute attribute;
     Dwarf_Word call_file = 0, call_line = 0;
-    if (dwarf_formudata(dwarf_attr(&scopes[i], DW_AT_call_file, &attribute), &call_file) != 0 ||
-        dwarf_formudata(dwarf_attr(&scopes[i], DW_AT_call_line, &attribute), &call_line) != 0)
+    if (dwarf_formudata(dwarf_attr(&scope, DW_AT_call_file, &attribute), &call_file) != 0 ||
+        dwarf_formudata(dwarf_attr(&scope, DW_AT_call_line, &attribute), &call_line) != 0)
       continue;
     const char* name = files ? dwarf_filesrc(files, call_file, nullptr, nullptr) : nullptr;
     if (name) lines.push_back({name, static_cast<int>(call_line)});
   }
-  std::free(scopes);
   return lines;
 }
 

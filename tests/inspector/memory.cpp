@@ -70,7 +70,8 @@ TEST_CASE("inspector: an index past the end of an array that lies in the next va
   auto y = zeros<float>("y", 32);
   const std::string text = message_of([&] { wrong::static_array_index(y.data, 33); });
   CHECK_CONTAINS(text, place_of("memory_kernels.cu", "static_index"));
-  CHECK_CONTAINS(text, "expected an index inside of 'float [32]', got index 33");
+  CHECK_CONTAINS(text, "expected an index inside of 'float");  // 'float [32]', as each compiler writes it
+  CHECK_CONTAINS(text, "[32]', got index 33");
   CHECK_CONTAINS(message_of([&] { wrong::static_array_index(y.data, -1); }), "got index -1");
   CHECK(message_of([&] { wrong::static_array_index(y.data, 31); }) == "no error");
 }

@@ -93,8 +93,8 @@ __global__ void foreign_stack(float* y) {
 }
 
 __global__ void vector2(const float* x, float* y) {
-  const float2 v = *reinterpret_cast<const float2*>(x + 1);  // line: vector2
-  y[0] = v.x + v.y;
+  const auto* const v = reinterpret_cast<const float2*>(x + 1);
+  y[0] = v->x + v->y;  // line: vector2
 }
 
 __global__ void vector4(const float* x, float* y) {
