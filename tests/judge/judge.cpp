@@ -61,10 +61,15 @@ Bounds allowed(const Pair& pair, const Candidate& candidate, Style style, Call& 
     Call call = inputs;
     plain.run(call);
     for (auto& [name, bound] : bounds) {
+      // As a multiple of the floor, which follows the size of each element: a large error of a large one excuses nothing
+      // of a small one.
       double worst = 0;
-      for (int64_t i = 0; i < call.array(name).size(); ++i)
-        worst = std::max(worst, std::abs(call.array(name).get(i) - truth.array(name).get(i)));
-      for (double& b : bound) b += 2 * worst;
+      for (size_t i = 0; i < bound.size(); ++i) {
+        const int64_t at = static_cast<int64_t>(i);
+        const double error = std::abs(call.array(name).get(at) - truth.array(name).get(at));
+        if (bound[i] > 0) worst = std::max(worst, error / bound[i]);
+      }
+      for (double& x : bound) x += 2 * worst * x;
     }
   }
   for (auto& [name, bound] : bounds) {

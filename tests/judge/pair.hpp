@@ -136,7 +136,7 @@ struct Pair {
   // zero.
   std::function<Bounds(Call& before, Call& truth, double eps)> bounds;
   // If there is one, of the candidate's types: an error up to twice the largest one that this plain implementation
-  // makes on the same inputs is excused as well (Dao et al. 2022 test so), and bounds is only the floor under it.
+  // makes on the same inputs, both as multiples of bounds, is excused as well (Dao et al. 2022 test so), and bounds is only the floor under it.
   std::vector<Candidate> plain = {};
   std::vector<std::pair<std::string, std::string>> in_place = {};  // {"y", "x"}: y may be x
   std::function<double(const Numbers&)> flops = {};
