@@ -138,6 +138,8 @@ int run(const Options& options) {
     if (!skipped.empty()) std::cout << "device: skipped: " << skipped << "\n";
     std::cout << summary(results) << "\n";
   }
+  // Asked for a device by name, its absence is no success; asked by dsllm-verify, which reads the JSON, neither.
+  if (backend == cuda::Backend::device && !skipped.empty()) return 1;
   for (const Result& r : results)
     if (!r.verdict.pass) return 1;
   return 0;
