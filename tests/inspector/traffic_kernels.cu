@@ -76,8 +76,9 @@ __global__ void matrices(uint32_t* y, int row_bytes) {
   for (unsigned i = threadIdx.x; i < 2048; i += 32) shared[i] = 0;
   __syncthreads();
   uint32_t r[4];
-  ldmatrix(r, shared + static_cast<int>(threadIdx.x % 8) * row_bytes +
-                  16 * static_cast<int>(threadIdx.x / 8));  // line: matrices
+  const char* const row =
+      shared + static_cast<int>(threadIdx.x % 8) * row_bytes + 16 * static_cast<int>(threadIdx.x / 8);
+  ldmatrix(r, row);  // line: matrices
   y[threadIdx.x] = r[0] + r[1] + r[2] + r[3];
 }
 
