@@ -1,34 +1,62 @@
 #include "cuda/simt/limits.hpp"
 
-#include <fmt/format.h>
-
 #include "ref/core/error.hpp"
+#include "ref/core/gpu.hpp"
 
 namespace dsllm::cuda::simt {
+namespace {
+
+Limits of_compute_capability(int compute_capability) {
+  constexpr int64_t KiB = 1024;
+  Limits l;
+  l.compute_capability = compute_capability;
+  const auto set = [&](int64_t shared, int64_t sm_shared, int64_t sm_threads, int64_t sm_blocks) {
+    l.shared_bytes = shared * KiB;
+    l.sm_shared_bytes = sm_shared * KiB;
+    l.sm_threads = sm_threads;
+    l.sm_blocks = sm_blocks;
+  };
+  switch (compute_capability) {
+    case 70:
+      set(96, 96, 2048, 32);
+      break;
+    case 80:
+      set(163, 164, 2048, 32);
+      break;
+    case 86:
+      set(99, 100, 1536, 16);
+      break;
+    case 89:
+      set(99, 100, 1536, 24);
+      break;
+    default:  // 9.0, 10.0, 10.3
+      set(227, 228, 2048, 32);
+  }
+  return l;
+}
+
+}  // namespace
 
 const std::vector<Limits>& all_limits() {
-  constexpr int64_t KiB = 1024;
-  static const std::vector<Limits> table = {
-      {"v100", 70, 1024, 48 * KiB, 96 * KiB, 96 * KiB, 2048, 32, 65536},
-      {"a100", 80, 1024, 48 * KiB, 163 * KiB, 164 * KiB, 2048, 32, 65536},
-      {"rtx3090", 86, 1024, 48 * KiB, 99 * KiB, 100 * KiB, 1536, 16, 65536},
-      {"rtx4090", 89, 1024, 48 * KiB, 99 * KiB, 100 * KiB, 1536, 24, 65536},
-      {"h100", 90, 1024, 48 * KiB, 227 * KiB, 228 * KiB, 2048, 32, 65536},
-      {"b200", 100, 1024, 48 * KiB, 227 * KiB, 228 * KiB, 2048, 32, 65536},
-  };
+  static const std::vector<Limits> table = [] {
+    std::vector<Limits> limits;
+    for (const Gpu& gpu : all_gpus()) {
+      limits.push_back(of_compute_capability(gpu.compute_capability));
+      limits.back().gpu = gpu.name;
+    }
+    return limits;
+  }();
   return table;
 }
 
 const Limits& find_limits(const std::string& gpu) {
-  std::string names;
-  for (const Limits& l : all_limits()) {
+  find_gpu(gpu);
+  for (const Limits& l : all_limits())
     if (l.gpu == gpu) return l;
-    names += (names.empty() ? "" : ", ") + l.gpu;
-  }
-  throw ValueError("GPU", "one of " + names, gpu);
+  throw ValueError("GPU", "limits of it", gpu);
 }
 
-static const Limits* chosen = &find_limits("h100");
+static const Limits* chosen = &find_limits("h100-sxm");
 
 void set_limits(const std::string& gpu) {
   chosen = &find_limits(gpu);

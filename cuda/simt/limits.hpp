@@ -11,7 +11,7 @@ inline constexpr int64_t max_shared_bytes = 256 * 1024;  // more than any GPU ha
 
 // CUDA C++ Programming Guide, "Technical Specifications per Compute Capability".
 struct Limits {
-  std::string gpu;
+  std::string gpu;               // as in ref/core/gpu.hpp
   int compute_capability = 90;   // 90 is 9.0
   int64_t block_threads = 1024;  // also the executor's own limit
   int64_t static_shared_bytes = 48 * 1024;
@@ -20,11 +20,11 @@ struct Limits {
   int64_t sm_threads = 2048, sm_blocks = 32, sm_registers = 65536;
 };
 
-// By name: "a100", "h100" and others; throws ValueError that lists them.
+// Of the GPU of that name ("h100-sxm"); throws ValueError that lists the names.
 const Limits& find_limits(const std::string& gpu);
 const std::vector<Limits>& all_limits();
 
-// Which GPU's limits launches are checked against; the H100's unless set.
+// Which GPU's limits launches are checked against; the h100-sxm's unless set.
 void set_limits(const std::string& gpu);
 const Limits& limits();
 

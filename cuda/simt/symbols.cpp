@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 
@@ -95,7 +96,11 @@ std::string function_name(const void* function) {
   const auto address = reinterpret_cast<Dwarf_Addr>(function);
   Dwfl_Module* module = program() ? dwfl_addrmodule(program(), address) : nullptr;
   const char* symbol = module ? dwfl_module_addrname(module, address) : nullptr;
-  return symbol ? components(demangle(symbol)).back() : fmt::format("{}", function);
+  return symbol ? symbol_name(symbol) : fmt::format("{}", function);
+}
+
+std::string symbol_name(const std::string& symbol) {
+  return components(demangle(symbol.c_str())).back();
 }
 
 // The inlined calls below `die` that the address lies in, innermost first. (dwarf_getscopes does the same, but gives up at the
@@ -132,7 +137,12 @@ std::vector<Line> lines_of(const void* instruction) {
   int number = 0;
   const char* file = line ? dwfl_lineinfo(line, nullptr, &number, nullptr, nullptr, nullptr) : nullptr;
   if (file == nullptr) return lines;
-  lines.push_back({file, number});
+  const char* const folder = dwfl_line_comp_dir(line);
+  const auto add = [&](const char* name, int line_number) {
+    const std::filesystem::path path = folder ? std::filesystem::path(folder) / name : name;
+    lines.push_back({path.lexically_normal().string(), line_number});
+  };
+  add(file, number);
 
   Dwarf_Addr bias = 0;
   Dwarf_Die* unit = dwfl_module_addrdie(module, address, &bias);
@@ -148,7 +158,7 @@ std::vector<Line> lines_of(const void* instruction) {
         dwarf_formudata(dwarf_attr(&scope, DW_AT_call_line, &attribute), &call_line) != 0)
       continue;
     const char* name = files ? dwarf_filesrc(files, call_file, nullptr, nullptr) : nullptr;
-    if (name) lines.push_back({name, static_cast<int>(call_line)});
+    if (name) add(name, static_cast<int>(call_line));
   }
   return lines;
 }

@@ -18,9 +18,12 @@ std::string describe(Site site);
 std::string function_name(const void* function);
 
 struct Line {
-  std::string file;  // as the compiler was given it
+  std::string file;  // where it was when it was compiled
   int line = 0;
 };
+
+// The same for the name that a symbol has in an object file.
+std::string symbol_name(const std::string& symbol);
 
 // The line of an instruction, and around it the lines where inlined functions were called, innermost first. Empty if unknown.
 std::vector<Line> lines_of(const void* instruction);

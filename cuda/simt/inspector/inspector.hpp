@@ -17,6 +17,7 @@
 #include <memory>
 #include <string>
 
+#include "cuda/simt/inspector/print.hpp"
 #include "cuda/simt/inspector/report.hpp"
 #include "cuda/simt/observer.hpp"
 
