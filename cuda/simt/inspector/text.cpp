@@ -53,8 +53,8 @@ std::string occupancy_text(const KernelReport& k, const KernelFacts& f) {
                      : "registers: unknown (no nvcc report)";
   if (f.compiled && f.compiled->spill_bytes > 0)
     text += fmt::format(" and {} spilled", bytes_text(f.compiled->spill_bytes));
-  text += fmt::format(": {} blocks an SM, {:.0f}% of its warps, limited by {}", f.occupancy.blocks,
-                      100 * f.occupancy.share(), f.occupancy.limited_by);
+  text += fmt::format(": {} block{} an SM, {:.0f}% of its warps, limited by {}", f.occupancy.blocks,
+                      f.occupancy.blocks == 1 ? "" : "s", 100 * f.occupancy.share(), f.occupancy.limited_by);
   return text;
 }
 
@@ -71,9 +71,9 @@ std::string line_text(const LineReport& l) {
 
 std::string kernel_text(const KernelReport& k, const Facts& facts, int most_races) {
   const KernelFacts f = facts.of(k);
-  std::string t =
-      fmt::format("kernel {}: {} launch{}, {} blocks of ({}, {}, {}) threads\n", k.name, k.launches,
-                  k.launches == 1 ? "" : "es", k.blocks, k.block.x, k.block.y, k.block.z);
+  std::string t = fmt::format("kernel {}: {} launch{}, {} block{} of ({}, {}, {}) threads\n", k.name,
+                              k.launches, k.launches == 1 ? "" : "es", k.blocks, k.blocks == 1 ? "" : "s",
+                              k.block.x, k.block.y, k.block.z);
   t += fmt::format("  global memory  requested {}, moved {}, least possible {} (read {}, written {})",
                    bytes_text(k.bytes_requested), bytes_text(k.bytes_moved), bytes_text(k.bytes_least()),
                    bytes_text(k.bytes_read_least), bytes_text(k.bytes_written_least));
