@@ -1,6 +1,8 @@
 #include "ref/model/rope.hpp"
 
+#include "cuda/model/rope.hpp"
 #include "ref/model/linear.hpp"
+#include "tests/model/on_device.hpp"
 #include "tests/model/support.hpp"
 
 using namespace dsllm;
@@ -139,4 +141,40 @@ TEST_CASE("rope: what does not fit is named") {
   CHECK(message_of([&] {
           rope_convert_weight<float>(weight, 2, RopeLayout::halves, RopeLayout::halves, weight);
         }) == "rope_convert_weight: expected rows that make 2 heads of even width, got [6, 3]");
+}
+
+// Heads that do not begin at multiples of 16 bytes, which no pair has. Results below 8 may differ by a rounding: GCC 12
+// makes vfmaddsub of neighbouring pairs, whatever -ffp-contract says.
+TEST_CASE_TEMPLATE("rope on a device: addresses that allow no vectors", T, float, bf16) {
+  cuda::Stream stream;
+  const auto x = random_as<T>(1, 2, 3, 5, 16);
+  Tensor<float, 2> cosines(3, 8), sines(3, 8);
+  rope_angles<float>(7, 10000, cosines, sines);
+  for (const auto layout : {cuda::RopeLayout::interleaved, cuda::RopeLayout::halves}) {
+    const auto run = [&](int64_t offset, int64_t offset_of_angles) {
+      const Placed<T, 4> y(x, offset, stream);
+      const Placed<float, 2> cos(cosines, offset_of_angles, stream), sin(sines, offset_of_angles, stream);
+      cuda::rope_forward<T>(y, cos, sin, layout, y, stream);
+      return y.back();
+    };
+    const Tensor<T, 4> aligned = run(0, 0);
+    const double one_rounding = sizeof(T) == 2 ? 0x1p-5 : 0x1p-21;
+    CHECK(distance(aligned, run(1, 0)) <= one_rounding);
+    CHECK(distance(aligned, run(0, 1)) <= one_rounding);
+    CHECK(distance(aligned, x) > 0.1);
+  }
+}
+
+TEST_CASE("rope on a device: what does not fit is named") {
+  cuda::Stream stream;
+  Tensor<float, 4> odd(1, 2, 1, 3), x(1, 2, 1, 4);
+  Tensor<float, 2> angles(2, 2), others(2, 3);
+  CHECK(message_of([&] {
+          cuda::rope_forward<float>(odd, angles, angles, cuda::RopeLayout::halves, odd, stream);
+        }) == "rope_forward: expected an even d_head, got [1, 2, 1, 3]");
+  CHECK(message_of([&] {
+          cuda::rope_backward<float>(x, angles, others, cuda::RopeLayout::halves, x, stream);
+        }) == "rope_backward: expected sin [2, 2], got [2, 3]");
+  CHECK(message_of([&] { cuda::rope_angles(-1, 10000, angles, angles, stream); }) ==
+        "rope_angles: expected a position of 0 or more, got -1");
 }

@@ -1,5 +1,7 @@
 #include "ref/model/swiglu.hpp"
 
+#include "cuda/model/swiglu.hpp"
+#include "tests/model/on_device.hpp"
 #include "tests/model/support.hpp"
 
 using namespace dsllm;
@@ -67,4 +69,38 @@ TEST_CASE("swiglu: shapes that do not fit are named") {
         "swiglu_forward: expected up [2, 3], got [3, 2]");
   CHECK(message_of([&] { swiglu_backward<float>(gate, gate, gate, gate, up); }) ==
         "swiglu_backward: expected dup [2, 3], got [3, 2]");
+}
+
+// Arrays that do not begin at multiples of 16 bytes, which no pair has. Each element is computed alike, so the bits are equal.
+TEST_CASE_TEMPLATE("swiglu on a device: addresses that allow no vectors", T, float, bf16) {
+  cuda::Stream stream;
+  const auto gate = random_as<T>(1, 3, 37), up = random_as<T>(2, 3, 37), dy = random_as<T>(3, 3, 37);
+  struct Results {
+    Tensor<T, 2> y, dgate, dup;
+  };
+  const auto run = [&](int64_t offset) {
+    const Placed<T, 2> g(gate, offset, stream), u(up, offset, stream), d(dy, offset, stream),
+        y(gate, offset, stream);
+    cuda::swiglu_forward<T>(g, u, y, stream);
+    cuda::swiglu_backward<T>(d, g, u, g, u, stream);
+    return Results{y.back(), g.back(), u.back()};
+  };
+  const Results aligned = run(0), shifted = run(1);
+  CHECK(same_bits(aligned.y, shifted.y));
+  CHECK(same_bits(aligned.dgate, shifted.dgate));
+  CHECK(same_bits(aligned.dup, shifted.dup));
+  CHECK(distance(aligned.y, gate) > 0.1);
+  const Placed<T, 2> shifted_gate(gate, 1, stream);
+  CHECK(message_of([&] {
+          cuda::swiglu_forward_vectors<T>(shifted_gate, shifted_gate, shifted_gate, stream);
+        }) == "swiglu_forward_vectors: expected arrays that begin at multiples of 16 bytes, got others");
+}
+
+TEST_CASE("swiglu on a device: shapes that do not fit are named") {
+  cuda::Stream stream;
+  Tensor<float, 2> x(2, 4), other(2, 5);
+  CHECK(message_of([&] { cuda::swiglu_forward<float>(x, other, x, stream); }) ==
+        "swiglu_forward: expected up [2, 4], got [2, 5]");
+  CHECK(message_of([&] { cuda::swiglu_backward<float>(x, x, x, x, other, stream); }) ==
+        "swiglu_backward: expected dup [2, 4], got [2, 5]");
 }

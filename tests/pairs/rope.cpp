@@ -172,6 +172,7 @@ std::vector<Pair> rope_pairs() {
     return {{"converted", each(truth.array("converted").size(), [](int64_t) { return 0.0; })}};
   };
   c.flops = [](const Numbers&) { return 0.0; };
+  c.bench = {{"heads", 32}, {"d_head", 128}, {"d_in", 1024}, {"from", 0}, {"to", 1}};
   Pair f = rotation("rope_forward", forward<double>, forward<float>, "x", "y");
   add_cuda<float, bf16>(f, "pairs of several heads", []<class T>(OnDevice& d) {
     cuda::rope_forward<T>(d.in<T, 4>("x"), d.in<float, 2>("cos"), d.in<float, 2>("sin"), layout_of(d),
