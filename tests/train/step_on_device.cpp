@@ -255,6 +255,24 @@ TEST_CASE("gradient norm on the device: squares that no float holds, lists of no
   cuda::grad_clip(list, std::numeric_limits<double>::infinity(), partial, norm, scale, stream);
   CHECK(to_host(scale, stream)[0] == 1);
 
+  // More pieces than the second stage has threads.
+  const std::vector<float> g = numbers(7 * 1500, 2);
+  const auto many = to_device(g, stream);
+  std::vector<View<float, 1>> tensors;
+  double sum = 0;
+  for (int64_t i = 0; i < 1500; ++i) tensors.push_back(many.rows(7 * i, i % 8));
+  for (const auto& tensor : tensors)
+    for (int64_t k = 0; k < tensor.size(); ++k) {
+      const double x = g[static_cast<size_t>(tensor.data - many.data + k)];
+      sum += x * x;
+    }
+  const cuda::TensorList list_of_many(tensors, stream);
+  CHECK(list_of_many.pieces() == 1500 - 188);  // every eighth has no element
+  cuda::DeviceTensor<double, 1> partials("partial", list_of_many.pieces());
+  cuda::global_norm(list_of_many, 1, partials, norm, scale, stream);
+  CHECK(to_host(norm, stream)[0] == static_cast<float>(std::sqrt(sum)));
+  CHECK(to_host(scale, stream)[0] == static_cast<float>(1 / std::sqrt(sum)));
+
   const cuda::TensorList nothing({}, stream), empty({large.rows(1, 0), large.rows(2, 0)}, stream);
   CHECK(nothing.pieces() == 0);
   CHECK(empty.pieces() == 0);
