@@ -14,6 +14,7 @@
 #include "ref/core/progress.hpp"
 #include "ref/train/interrupt.hpp"
 #include "tests/pairs/registry.hpp"
+#include "tests/verify/inspection.hpp"
 #include "tests/verify/order.hpp"
 #include "tests/verify/report.hpp"
 #include "tests/verify/siblings.hpp"
@@ -31,6 +32,7 @@ struct Interrupted {};
 struct Options : VerifyOptions {
   bool list = false, inspect = false, json = false, markdown = false;
   std::string order;
+  InspectionOptions inspection;
 };
 
 const cuda::Backend backend = cuda::backend();
@@ -58,24 +60,50 @@ class Status {
   int64_t done_ = 0;
 };
 
-std::vector<Result> judge_here(const Options& options, const std::vector<Pair>& pairs, bool print) {
+// Races fail a verdict that the numbers passed. Profiles are printed below the verdict where operations were named (all
+// of them are a book), and are always in the JSON.
+Watch inspection(const Options& options, std::vector<Profile>& profiles) {
+  const bool profiled = options.json || !options.operations.empty();
+  return {begin_inspection,
+          [&options, &profiles, profiled](const Pair& pair, const Candidate& candidate, Result& r) {
+            const std::string races = end_inspection();
+            if (!races.empty() && r.verdict.pass) {
+              r.verdict.pass = false;
+              r.verdict.reason = "the numbers are right by luck: " + races;
+            }
+            profiles.push_back({"", Json()});
+            if (!profiled || candidate.backend == Backend::ref || pair.cases.empty()) return;
+            // A kernel that the executor stopped has no profile.
+            try {
+              profiles.back() = profile(pair, candidate, options.inspection);
+            } catch (const cuda::KernelError&) {
+            }
+          }};
+}
+
+std::vector<Result> judge_here(const Options& options, const std::vector<Pair>& pairs, bool print,
+                               std::vector<Profile>& profiles) {
   int64_t cases = 0;
   for (const Pair& pair : pairs)
     for (const Candidate& candidate : pair.candidates)
       if (is_mine(candidate)) cases += count_cases(pair, candidate);
   Status status(cases);
   const Interrupt interrupt;
+  const Watch watch = inspection(options, profiles);
   const std::vector<Result> results = verify(
       pairs, options, is_mine,
       [&](const Result& r) {
         if (!print) return;
         status.clear();
         std::cout << line_of(r) << std::endl;
+        if (options.inspect && !profiles.back().text.empty())
+          std::cout << "\n" << profiles.back().text << std::endl;
       },
       [&] {
         if (Interrupt::requested()) throw Interrupted();
         status.next("");
-      });
+      },
+      options.inspect ? &watch : nullptr);
   status.clear();
   return results;
 }
@@ -112,6 +140,8 @@ int print_list(const Options& options, const std::vector<Pair>& pairs) {
 }
 
 int run(const Options& options) {
+  if (!options.inspect && (options.inspection.listing || !options.inspection.nvcc_report.empty()))
+    throw UsageError("--listing and --nvcc-report", "--inspect with them", "none");
   if (!options.order.empty()) set_thread_order(options.order);
   const std::vector<Pair> pairs = chosen_pairs(options);
   if (options.list) return print_list(options, pairs);
@@ -119,7 +149,9 @@ int run(const Options& options) {
   const bool print = !options.json && !options.markdown;
   std::string skipped = cuda::unavailable();
   std::vector<Result> results;
-  if (skipped.empty()) results = judge_here(options, pairs, print);
+  std::vector<Profile> profiles;
+  if (options.inspect) check_inspection(options.inspection);
+  if (skipped.empty()) results = judge_here(options, pairs, print, profiles);
   if (backend == cuda::Backend::simt && !options.markdown) {
     OnDeviceResults device = judge_on_device(options);
     skipped = device.skipped;
@@ -130,6 +162,7 @@ int run(const Options& options) {
   }
   if (options.json) {
     Json json = to_json(results);
+    for (size_t i = 0; i < profiles.size(); ++i) json["results"][i]["profile"] = profiles[i].json;
     json["device"] = {{"skipped", skipped.empty() ? Json() : Json(skipped)}};
     std::cout << json.dump(2) << "\n";
   } else if (options.markdown) {
@@ -156,8 +189,15 @@ int main(int argc, char** argv) {
   app.add_option("--shape", o.shape, "this one case in place of the operation's own: n=3,d=64,eps=1e-6")
       ->type_name("FIELD=NUMBER,...");
   app.add_option("--seed", o.seed, "of the inputs")->check(CLI::NonNegativeNumber)->capture_default_str();
-  app.add_flag("--inspect", o.inspect,
-               "with races, memory traffic and bank conflicts of the kernels, per line");
+  app.add_flag(
+      "--inspect", o.inspect,
+      "under the inspector: a race fails; with --op also memory traffic and bank conflicts, per line");
+  app.add_option("--gpu", o.inspection.gpu, "with --inspect: whose roofline and limits")
+      ->capture_default_str();
+  app.add_flag("--listing", o.inspection.listing,
+               "with --inspect: the sources, with the numbers beside each line");
+  app.add_option("--nvcc-report", o.inspection.nvcc_report,
+                 "with --inspect: registers, from build/device/nvcc.log, which ./run device writes");
   app.add_option("--order", o.order, "of the executor's threads: forward, backward, random:N")
       ->type_name("ORDER");
   auto* json = app.add_flag("--json", o.json, "print JSON, as described below");

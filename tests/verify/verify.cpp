@@ -83,7 +83,7 @@ int64_t count_cases(const Pair& pair, const Candidate& candidate) {
 std::vector<Result> verify(const std::vector<Pair>& pairs, const VerifyOptions& options,
                            const std::function<bool(const Candidate&)>& mine,
                            const std::function<void(const Result&)>& report,
-                           const std::function<void()>& before_case) {
+                           const std::function<void()>& before_case, const Watch* watch) {
   std::vector<Result> results;
   for (const Pair& pair : pairs)
     for (const Candidate& candidate : pair.candidates) {
@@ -91,12 +91,14 @@ std::vector<Result> verify(const std::vector<Pair>& pairs, const VerifyOptions& 
       Result r{pair.name, pair.section, candidate.name, candidate.backend, count_cases(pair, candidate), {}};
       // A shape that somebody chose need not suit each step of a ladder.
       if (options.shape && r.cases == 0) continue;
+      if (watch) watch->begin();
       try {
         r.verdict = judge(pair, candidate, options.seed, before_case);
       } catch (const Error& e) {
         if (!options.shape) throw;
         refuse_shape(find_pair(pair.name), fmt::format("{} ({})", *options.shape, e.what()));
       }
+      if (watch) watch->end(pair, candidate, r);
       if (report) report(r);
       results.push_back(std::move(r));
     }

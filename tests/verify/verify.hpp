@@ -37,11 +37,17 @@ std::string shape_text(const Numbers& numbers);
 // Cases times styles that the candidate supports.
 int64_t count_cases(const Pair& pair, const Candidate& candidate);
 
+// What watches over a candidate's cases: begin() before the first, end(result) after the last; end may fail the verdict.
+struct Watch {
+  std::function<void()> begin;
+  std::function<void(const Pair&, const Candidate&, Result&)> end;
+};
+
 // Every candidate that `mine` accepts. report is called with each result when it is there, before_case before each case;
 // what that throws ends the work. Throws UsageError if the operation cannot have the shape that was given.
 std::vector<Result> verify(const std::vector<Pair>& pairs, const VerifyOptions& options,
                            const std::function<bool(const Candidate&)>& mine,
                            const std::function<void(const Result&)>& report = {},
-                           const std::function<void()>& before_case = {});
+                           const std::function<void()>& before_case = {}, const Watch* watch = nullptr);
 
 }  // namespace dsllm::tests
