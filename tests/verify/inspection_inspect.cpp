@@ -75,7 +75,8 @@ Profile profile(const Pair& pair, const Candidate& candidate, const InspectionOp
   // The pair knows the FLOPs of the operation; those of tensor cores were counted.
   const bool counted = std::any_of(report.kernels.begin(), report.kernels.end(),
                                    [](const auto& k) { return k.mma_flops > 0; });
-  if (pair.flops && !counted) print.flops[""] = pair.flops(numbers);
+  if (pair.flops && !counted)
+    print.flops[report.kernels.size() == 1 ? report.kernels[0].name : ""] = pair.flops(numbers);
   const std::string title =
       fmt::format("{}, {}, {}\n", pair.name, candidate.name, describe(numbers, Style::normal));
   return {title + (options.listing ? inspector::listing(report) : inspector::text(report, print)),
