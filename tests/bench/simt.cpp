@@ -1,0 +1,120 @@
+// What the executor costs, on one core: a switch between fibers, a barrier, a shuffle, a thread, an mma, a launch, and a row of
+// RMSNorm as an example of all. `each` is the time of one of them, `launch` included.
+#include <benchmark/benchmark.h>
+
+#include "cuda/core/reduce.hpp"
+#include "cuda/core/tensor_core.hpp"
+#include "ref/core/parallel.hpp"
+
+using namespace dsllm;
+using namespace dsllm::cuda;
+
+namespace {
+
+struct OneCore {
+  OneCore() { set_threads(1); }
+  ~OneCore() { set_threads(0); }
+};
+
+// Launches the kernel again and again; `count` things happen in one launch.
+template <class... P, class... A>
+void run(benchmark::State& state, double count, const LaunchShape& shape, void (*kernel)(P...),
+         A... arguments) {
+  const OneCore one_core;
+  Stream stream;
+  for (auto _ : state) {
+    launch(stream, shape, kernel, arguments...);
+    stream.synchronize();
+  }
+  state.counters["each"] =
+      benchmark::Counter(count, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+}
+
+// Two fibers that do nothing but switch to each other. The second one begins as fibers of a block do: it calls the kernel.
+thread_local simt::Fiber ping, pong;
+__global__ void switches(int n) {
+  static thread_local bool second = false;
+  if (second) {
+    for (;;) simt::switch_fiber(&pong, ping);
+  }
+  __syncthreads();  // from here on threads are fibers
+  second = true;
+  pong = simt::current->stacks().fresh(1);
+  for (int i = 0; i < n; ++i) simt::switch_fiber(&ping, pong);
+  second = false;
+}
+void fiber_switch(benchmark::State& state) {
+  run(state, 2 * 100'000, {1, 1}, switches, 100'000);
+}
+BENCHMARK(fiber_switch);
+
+__global__ void barriers(int n) {
+  for (int i = 0; i < n; ++i) __syncthreads();
+}
+void syncthreads(benchmark::State& state) {
+  const auto threads = static_cast<unsigned>(state.range(0));
+  run(state, 500.0 * threads, {1, threads}, barriers, 500);
+}
+BENCHMARK(syncthreads)->Arg(64)->Arg(256)->Arg(1024);
+
+__global__ void shuffles(int n) {
+  int x = static_cast<int>(threadIdx.x);
+  for (int i = 0; i < n; ++i) x += __shfl_xor_sync(0xffffffffu, x, 1 + i % 31);
+  benchmark::DoNotOptimize(x);
+}
+void shuffle(benchmark::State& state) {
+  const auto threads = static_cast<unsigned>(state.range(0));
+  run(state, 1000.0 * threads, {1, threads}, shuffles, 1000);
+}
+BENCHMARK(shuffle)->Arg(32)->Arg(256);
+
+__global__ void one_store(float* out) {
+  out[blockIdx.x * blockDim.x + threadIdx.x] = static_cast<float>(threadIdx.x);
+}
+void thread_without_barriers(benchmark::State& state) {
+  const DeviceTensor<float, 1> out("out", 100 * 256);
+  run(state, 100 * 256, {100, 256}, one_store, out.data);
+}
+BENCHMARK(thread_without_barriers);
+
+__global__ void products(int n) {
+  float d[4] = {};
+  const uint32_t a[4] = {0x3f803f80u, 0x3f803f80u, 0x3f803f80u, 0x3f803f80u},
+                 b[2] = {0x3f803f80u, 0x3f803f80u};
+  for (int i = 0; i < n; ++i) mma_bf16(d, a, b);
+  benchmark::DoNotOptimize(d);
+}
+void mma_m16n8k16(benchmark::State& state) {
+  run(state, 1000, {1, 32}, products, 1000);
+}
+BENCHMARK(mma_m16n8k16);
+
+__global__ void nothing() {}
+void empty_launch(benchmark::State& state) {
+  run(state, 1, {1, 1}, nothing);
+}
+BENCHMARK(empty_launch);
+
+// y = x / rms(x) * weight for rows of 4096, a block of 256 threads each.
+constexpr int row_length = 4096, row_threads = 256, rows = 32;
+__global__ void rmsnorm_row(const float* x, const float* weight, float* y) {
+  x += int64_t{blockIdx.x} * row_length;
+  y += int64_t{blockIdx.x} * row_length;
+  float squares = 0;
+  for (unsigned i = threadIdx.x; i < row_length; i += row_threads) squares += x[i] * x[i];
+  squares = block_sum<row_threads>(squares);
+  const float scale = rsqrtf(squares / row_length + 1e-6f);
+  for (unsigned i = threadIdx.x; i < row_length; i += row_threads) y[i] = x[i] * scale * weight[i];
+}
+void rmsnorm_of_4096(benchmark::State& state) {
+  Stream stream;
+  const DeviceTensor<float, 2> x("x", rows, row_length), y("y", rows, row_length);
+  const DeviceTensor<float, 1> weight("weight", row_length);
+  fill_zero(x.data, x.bytes(), stream);
+  fill_zero(weight.data, weight.bytes(), stream);
+  stream.synchronize();
+  run(state, rows, {rows, row_threads}, rmsnorm_row, x.data, weight.data, y.data);
+}
+BENCHMARK(rmsnorm_of_4096);
+
+}  // namespace
