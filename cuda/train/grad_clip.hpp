@@ -17,8 +17,8 @@ namespace dsllm::cuda {
 // pieces of all tensors are counted through, and a block finds the tensor of its piece by bisection in first_piece.
 //
 // Why a table. One launch for each tensor of a 7B model is 273 launches, most of them too small for the device (the gains of norms
-// are 16 KB). Pointers as arguments of a kernel have room for about a hundred (4 KB; 32 KB since CUDA 12.1), travel with every
-// launch and cut the list into launches. A table costs nothing after the first step.
+// are 16 KB). Pointers as arguments of a kernel have room for some two hundred (4 KB; 32 KB since CUDA 12.1), travel with
+// every launch and cut the list into launches. A table costs nothing after the first step.
 class TensorList {
  public:
   struct Row {

@@ -7,8 +7,8 @@
 //     steps, rates [n]
 //
 // Parallel over: steps, one thread each; in training there is one.
-// Bytes and FLOPs: none to speak of. What counts is that nothing goes to the host: a copy of one number to it and a wait for it
-// cost about as much as a kernel that moves tens of megabytes.
+// Bytes and FLOPs: none to speak of. What counts is that nothing goes to the host: who copies a number to it and waits lets the
+// device run dry until the next launch arrives.
 //
 // Bit for bit as on a CPU. The reference computes in double on a host that does not join products and sums; nvcc joins them
 // unless told otherwise, and CUDA's cos is not glibc's. So each operation here is one that rounds once, and the cosine is

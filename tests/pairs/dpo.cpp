@@ -62,8 +62,9 @@ std::vector<Argument> log_probs_arguments(const Numbers& s, Draw& draw, Role log
   const int64_t batch = s.size("batch"), seq = s.size("seq"), vocab = s.size("vocab");
   std::vector<double> targets = draw.index(batch * seq, 0, vocab - 1);
   for (int64_t b = 0; b < batch; ++b) {
-    // A prompt, a response of one token at least, padding.
-    const int64_t begin = draw.integer(0, seq - 1), end = draw.integer(begin + 1, seq);
+    // A prompt, a response of one token at least, padding; the first answer fills its sequence.
+    const int64_t begin = b == 0 ? 0 : draw.integer(0, seq - 1),
+                  end = b == 0 ? seq : draw.integer(begin + 1, seq);
     for (int64_t t = 0; t < seq; ++t)
       if (t < begin || t >= end) targets[static_cast<size_t>(b * seq + t)] = ignored_target;
   }

@@ -43,6 +43,7 @@ std::vector<Pair> cross_entropy_pairs();
 std::vector<Pair> lr_schedule_pairs();
 std::vector<Pair> adamw_pairs();
 std::vector<Pair> grad_clip_pairs();
+std::vector<Pair> optimizer_steps_pairs();
 std::vector<Pair> dpo_pairs();
 
 }  // namespace dsllm::tests

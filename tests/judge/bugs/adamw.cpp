@@ -1,8 +1,12 @@
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
 #include "ref/core/bf16.hpp"
-#include "ref/model/engine.hpp"
+#include "ref/core/settings.hpp"
+#include "ref/train/adamw.hpp"
+#include "ref/train/grad_clip.hpp"
+#include "ref/train/lr_schedule.hpp"
 #include "tests/judge/bugs/bugs.hpp"
 
 namespace dsllm::tests {
@@ -67,6 +71,46 @@ Run mixed(const CopyBug& bug) {
   };
 }
 
+// Bugs that a bound of errors would not see, and a comparison bit for bit does.
+struct StepsBug {
+  bool joins_operations = false;  // a product and a sum with one rounding, as nvcc does unless told otherwise
+  bool rate_in_float = false;
+  bool never_clips = false;
+  bool clips_after = false;   // the update, not the gradient
+  bool gains_decay = false;   // the second tensor as well
+  bool rate_of_next = false;  // off by one step
+};
+
+Run steps(const StepsBug& bug) {
+  return [bug](Call& c) {
+    const int64_t n = c.size("n"), total = c.size("steps");
+    const auto w = c.out<float, 1>("weight"), m = c.out<float, 1>("m"), v = c.out<float, 1>("v");
+    LrSchedule s;
+    s.shape = c.number("cosine") != 0 ? LrSchedule::Shape::cosine : LrSchedule::Shape::multi_step;
+    s.max_lr = c.number("max_lr");
+    s.warmup_steps = c.size("warmup");
+    for (int64_t t = 1; t <= total; ++t) {
+      const auto g = c.in<float, 2>("gradients").row(t - 1);
+      const double norm = ref::global_norm<float>(g);
+      double lr = ref::learning_rate(s, bug.rate_of_next ? std::min(t + 1, total) : t, total);
+      if (bug.rate_in_float) lr = static_cast<float>(lr);
+      const float scale = norm > 1 && !bug.never_clips ? static_cast<float>(1 / norm) : 1;
+      const ref::AdamwCoefficients<float> k({}, lr, t, 0.1);
+      for (int64_t i = 0; i < n; ++i) {
+        const float gi = bug.clips_after ? g(i) : scale * g(i);
+        m(i) = bug.joins_operations ? std::fma(k.beta1, m(i), k.one_minus_beta1 * gi)
+                                    : k.beta1 * m(i) + k.one_minus_beta1 * gi;
+        v(i) = k.beta2 * v(i) + k.one_minus_beta2 * (gi * gi);
+        const float decay = i < n / 3 || bug.gains_decay ? k.decay : 0;
+        const float step = k.step_size * (m(i) / (std::sqrt(v(i)) * k.v_scale + k.eps));
+        w(i) = w(i) - ((bug.clips_after ? scale * step : step) + decay * w(i));
+      }
+      c.out<float, 1>("norms")(t - 1) = static_cast<float>(norm);
+    }
+    for (int64_t i = 0; i < n; ++i) c.out<bf16, 1>("copy")(i) = bf16(w(i));
+  };
+}
+
 }  // namespace
 
 std::vector<Bug> adamw_bugs() {
@@ -83,6 +127,13 @@ std::vector<Bug> adamw_bugs() {
       {"adamw_mixed_step", "", mixed({}), DType::bf16},
       {"adamw_mixed_step", "the copy is truncated", mixed({.truncates = true}), DType::bf16},
       {"adamw_mixed_step", "a copy of the old weights", mixed({.of_the_old = true}), DType::bf16},
+      {"optimizer_steps", "", steps({}), DType::bf16},
+      {"optimizer_steps", "a product and a sum joined", steps({.joins_operations = true}), DType::bf16},
+      {"optimizer_steps", "rate rounded to float first", steps({.rate_in_float = true}), DType::bf16},
+      {"optimizer_steps", "never clips", steps({.never_clips = true}), DType::bf16},
+      {"optimizer_steps", "clips the update", steps({.clips_after = true}), DType::bf16},
+      {"optimizer_steps", "gains of norms decay", steps({.gains_decay = true}), DType::bf16},
+      {"optimizer_steps", "schedule off by one step", steps({.rate_of_next = true}), DType::bf16},
       {"adamw_mixed_step", "no master: weights kept in bf16", mixed({.counts_in_copy = true}), DType::bf16},
   };
 }
