@@ -6,6 +6,7 @@
 #include <set>
 
 #include "ref/core/error.hpp"
+#include "ref/core/file.hpp"
 #include "ref/core/json.hpp"
 #include "tests/pairs/registry.hpp"
 #include "tests/verify/report.hpp"
@@ -186,5 +187,34 @@ TEST_CASE("verify: what is timed is a shape of its operation, and every kernel i
       CHECK_MESSAGE(c.supports(pair.bench_on_device), pair.name << ", " << c.name);
       CHECK_MESSAGE(parse_shape(pair, shape_text(pair.bench_on_device)) == pair.bench_on_device, pair.name);
     }
+  }
+}
+
+TEST_CASE("verify: the candidates of an operation in a few words") {
+  CHECK(candidates_text({"ref float"}) == "ref float");
+  CHECK(
+      candidates_text({"ref float", "ref bf16 logits", "cuda float, a", "cuda bf16, a", "cuda bf16, b, c"}) ==
+      "ref float; ref bf16 logits; kernels: a (float, bf16), b, c (bf16)");
+}
+
+TEST_CASE("verify: the README's table is that of --markdown") {
+  const std::string readme = read_file(DSLLM_SOURCE_DIR "/README.md");
+  const size_t begin = readme.find("| operation | paper | candidates | worst share of its bound |\n");
+  REQUIRE(begin != std::string::npos);
+  std::vector<std::string> rows;
+  for (size_t at = readme.find('\n', readme.find('\n', begin) + 1) + 1; readme[at] == '|';) {
+    const size_t end = readme.find('\n', at);
+    rows.push_back(readme.substr(at, end - at));
+    at = end + 1;
+  }
+  // All but the measured number.
+  CHECK_MESSAGE(rows.size() == all_pairs().size(), "write the table anew: dsllm-verify --markdown");
+  for (size_t i = 0; i < std::min(rows.size(), all_pairs().size()); ++i) {
+    const Pair& pair = all_pairs()[i];
+    std::vector<std::string> names;
+    for (const Candidate& c : pair.candidates) names.push_back(c.name);
+    const std::string expected =
+        fmt::format("| `{}` | {} | {} | ", pair.name, pair.section, candidates_text(names));
+    CHECK_MESSAGE(rows[i].starts_with(expected), "expected: " << expected << "\nREADME:   " << rows[i]);
   }
 }

@@ -1,7 +1,9 @@
 #include "tests/verify/report.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <set>
 
 #include "ref/core/error.hpp"
@@ -27,19 +29,13 @@ double number_or_nan(const Json& json) {
 }  // namespace
 
 const char* const json_help =
-    "--json prints one object: \"results\", an array; \"failed\", how many of them do not pass; \"device\", "
-    "an object\n"
-    "with \"skipped\", why no device was tried, or null. A result has: \"operation\", \"section\" of the "
-    "paper,\n"
-    "\"candidate\", \"runs_on\" (ref, cpu, device), \"pass\", \"reason\" (why not; else \"\"), \"cases\" "
-    "(times styles of\n"
-    "inputs), \"elements\" (compared), \"share\" (the largest error as a share of the bound of its element), "
-    "\"worst\" (where\n"
-    "that is), \"error\" (the absolute error there), \"max_error\" (the largest absolute error of that "
-    "case). A number that\n"
-    "is not finite is null. With --list it prints \"pairs\", an array of \"operation\", \"section\", "
-    "\"cases\" (objects) and\n"
-    "\"candidates\" (names).";
+    R"(--json prints one object: "results", an array; "failed", how many of them do not pass; "device", an object with
+"skipped", why no device was tried, or null. A result has: "operation", "section" of the paper, "candidate",
+"runs_on" (ref, cpu, device), "pass", "reason" (why not; else ""), "cases" (times styles of inputs), "elements"
+(compared), "share" (the largest error as a share of the bound of its element), "worst" (where that is), "error" (the
+absolute error there), "max_error" (the largest absolute error of that case). A number that is not finite is null.
+With --inspect there is "profile" too, what the inspector counted. With --list it prints "pairs", an array of
+"operation", "section", "cases" (objects) and "candidates" (names).)";
 
 std::string line_of(const Result& r) {
   const Verdict& v = r.verdict;
@@ -124,23 +120,46 @@ Json list_json(const std::vector<Pair>& pairs) {
   return {{"pairs", list}};
 }
 
+std::string candidates_text(const std::vector<std::string>& names) {
+  std::vector<std::string> others;
+  std::vector<std::pair<std::string, std::string>> kernels;  // the step, its types
+  for (const std::string& name : names) {
+    const size_t comma = name.find(", ");
+    if (!name.starts_with("cuda ") || comma == std::string::npos) {
+      others.push_back(name);
+      continue;
+    }
+    const std::string type = name.substr(5, comma - 5), step = name.substr(comma + 2);
+    const auto known =
+        std::find_if(kernels.begin(), kernels.end(), [&](const auto& k) { return k.first == step; });
+    if (known == kernels.end())
+      kernels.emplace_back(step, type);
+    else
+      known->second += ", " + type;
+  }
+  std::vector<std::string> steps;
+  for (const auto& [step, types] : kernels) steps.push_back(fmt::format("{} ({})", step, types));
+  return fmt::format("{}{}{}", fmt::join(others, "; "),
+                     steps.empty() ? "" : "; kernels: ", fmt::join(steps, ", "));
+}
+
 std::string markdown(const std::vector<Result>& results) {
   std::string text = "| operation | paper | candidates | worst share of its bound |\n|---|---|---|---|\n";
   for (size_t begin = 0; begin < results.size();) {
     size_t end = begin;
-    std::string candidates;
+    std::vector<std::string> candidates;
     double share = 0;
     bool pass = true;
     for (; end < results.size() && results[end].operation == results[begin].operation; ++end) {
-      candidates += (end == begin ? "" : "; ") + results[end].candidate;
+      candidates.push_back(results[end].candidate);
       share = std::max(share, results[end].verdict.max_share);
       pass = pass && results[end].verdict.pass;
     }
-    text +=
-        fmt::format("| `{}` | {} | {} | {} |\n", results[begin].operation, results[begin].section, candidates,
-                    !pass        ? "**fails**"
-                    : share == 0 ? "exact"
-                                 : fmt::format("{:.2f}", share));
+    text += fmt::format("| `{}` | {} | {} | {} |\n", results[begin].operation, results[begin].section,
+                        candidates_text(candidates),
+                        !pass        ? "**fails**"
+                        : share == 0 ? "exact"
+                                     : fmt::format("{:.2f}", share));
     begin = end;
   }
   return text;

@@ -26,6 +26,9 @@ extern const char* const json_help;
 std::string list_text(const std::vector<Pair>& pairs);
 Json list_json(const std::vector<Pair>& pairs);
 
+// "ref float; kernels: one thread a row (float, bf16), registers (bf16)" of the names of an operation's candidates.
+std::string candidates_text(const std::vector<std::string>& names);
+
 // | operation | paper | candidates | worst share of its bound |
 std::string markdown(const std::vector<Result>& results);
 

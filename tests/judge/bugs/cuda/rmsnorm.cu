@@ -20,8 +20,9 @@ enum class Forward {
   early_return,       // threads beyond the row are gone before the barrier
   no_tail,            // only whole strides of columns
   sums_in_bf16,
-  wrong_stride,  // rows of y begin at multiples of 4 elements
-  one_warp,      // the statistic is the sum of warp 0
+  wrong_stride,   // rows of y begin at multiples of 4 elements
+  one_warp,       // the statistic is the sum of warp 0
+  keeps_inverse,  // in the first element of the weight, an input
 };
 
 template <class T>
@@ -51,6 +52,9 @@ __global__ void normalize(Forward bug, View<const T, 2> x, View<const T, 1> weig
     for (int64_t j = threadIdx.x; j < d; j += threads)
       y.data[row + j] = T(float(x.data[t * d + j]) * inv * float(weight.data[j]));
     if (threadIdx.x == 0) inv_rms.data[t] = inv;
+    __syncthreads();
+    if (bug == Forward::keeps_inverse && t == n - 1 && threadIdx.x == 0)
+      const_cast<T*>(weight.data)[0] = T(inv);
   }
 }
 
@@ -150,6 +154,7 @@ std::vector<KernelBug> rmsnorm_kernel_bugs() {
   forward(bugs, "sums in bf16", Forward::sums_in_bf16);
   forward(bugs, "wrong stride of y", Forward::wrong_stride);
   forward(bugs, "the sum of one warp", Forward::one_warp);
+  forward(bugs, "an input is changed", Forward::keeps_inverse);
   backward(bugs, "", Backward::right);
   backward(bugs, "lost update of dweight", Backward::lost_update);
   backward(bugs, "dweight overwritten", Backward::overwrites);
