@@ -16,8 +16,8 @@ namespace dsllm::cuda::simt {
 namespace {
 
 constexpr int64_t page = 4096;
-constexpr int64_t fence =
-    1 << 20;  // on either side: an index that is wrong by a row or two shall not meet other memory
+// On either side, addresses alone: an index that is wrong by some rows shall not meet other memory.
+constexpr int64_t fence = int64_t{64} << 20;
 constexpr int64_t alignment = 256;  // cudaMalloc's
 constexpr std::byte untouched{0xa5};
 

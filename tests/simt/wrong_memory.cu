@@ -47,18 +47,18 @@ TEST_CASE("global memory: past the end, before the begin") {
         "kernel store, block (0, 0, 0), thread (3, 0, 0), {0}: expected accesses to device and shared memory "
         "inside of what "
         "the kernel was given, got an access: 24 bytes past the end of 'x' (4096 bytes)");
-  check(wrong_store(x.data, 1024 + 100'000),  // some rows too far: still before anything else
+  check(wrong_store(x.data, 1024 + 10'000'000),  // many rows too far: still before anything else
         "kernel store, block (0, 0, 0), thread (3, 0, 0), {0}: expected accesses to device and shared memory "
         "inside of what "
-        "the kernel was given, got an access: 400000 bytes past the end of 'x' (4096 bytes)");
+        "the kernel was given, got an access: 40000000 bytes past the end of 'x' (4096 bytes)");
   check(wrong_store(x.data, -1),
         "kernel store, block (0, 0, 0), thread (3, 0, 0), {0}: expected accesses to device and shared memory "
         "inside of what "
         "the kernel was given, got an access: 4 bytes before the begin of 'x' (4096 bytes)");
-  check(wrong_store(x.data, -100'000),
+  check(wrong_store(x.data, -10'000'000),
         "kernel store, block (0, 0, 0), thread (3, 0, 0), {0}: expected accesses to device and shared memory "
         "inside of what "
-        "the kernel was given, got an access: 400000 bytes before the begin of 'x' (4096 bytes)");
+        "the kernel was given, got an access: 40000000 bytes before the begin of 'x' (4096 bytes)");
   check(wrong({1, 32}, load, Hidden{x.data}, int64_t{1024}, out.data),
         "kernel load, block (0, 0, 0), thread (3, 0, 0), {0}: expected accesses to device and shared memory "
         "inside of what "
@@ -376,6 +376,7 @@ TEST_CASE("after an error on every OS thread the next launch works on each") {
       for (int again = 0; again < 3; ++again) {
         begin_meeting();
         const std::string message = wrong({64, 1}, fail_everywhere, Hidden{x.data});
+        CAPTURE(message);
         CHECK(message.find("kernel fail_everywhere, block (0, 0, 0), thread (0, 0, 0)") == 0);
         check_still_works();
       }
