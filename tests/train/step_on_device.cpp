@@ -78,7 +78,9 @@ TEST_CASE("learning rate on the device: every step of whole runs, bit for bit, i
   runs.emplace_back(schedule(LrSchedule::Shape::cosine, 0.3, 1), 4000);
   runs.back().first.min_ratio = 0;
   cuda::Stream stream;
-  for (const auto& [s, total] : runs) {
+  for (const auto& run : runs) {
+    const LrSchedule& s = run.first;
+    const int64_t total = run.second;
     s.validate(total);
     std::vector<int32_t> steps;
     for (int64_t i = 0; i <= total + 1; ++i) steps.push_back(static_cast<int32_t>(i));
@@ -138,7 +140,7 @@ TEST_CASE("learning rate on the device: what is wrong is said") {
   CHECK_THROWS_AS(cuda::next_step(steps, stream), ShapeError);
 }
 
-TEST_CASE("AdamW on the device: the coefficients of 3000 steps, bit for bit") {
+TEST_CASE("AdamW on the device: the coefficients of 1000 steps of three settings, bit for bit") {
   cuda::Stream stream;
   auto step = to_device(std::vector<int32_t>{0}, stream);
   const auto lr = to_device(std::vector<double>{4.2e-4}, stream);
