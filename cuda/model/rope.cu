@@ -14,6 +14,7 @@
 // Nobody but its thread reads a pair, and a thread has read its pairs before it writes them, so y may be x.
 #include "cuda/model/rope.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "cuda/core/kernel.hpp"
@@ -63,19 +64,20 @@ __global__ void rotate_pairs(View<const T, 4> x, View<const float, 2> cos, View<
     }
 }
 
-// The cosines or sines of N pairs, which begin at a multiple of 16 bytes if N is a multiple of 4.
+// The cosines or sines of N = 2, 4 or 8 pairs, from a multiple of 8 or 16 bytes.
 template <int N>
 __device__ void load_angles(const float* table, float (&angle)[N]) {
-  if constexpr (N % 4 == 0) {
+  if constexpr (N == 2) {
+    const float2 two = *reinterpret_cast<const float2*>(table);
+    angle[0] = two.x;
+    angle[1] = two.y;
+  } else {
 #pragma unroll
     for (int i = 0; i < N; i += 4) {
       const Vector<float> four = load16(table + i);
 #pragma unroll
       for (int l = 0; l < 4; ++l) angle[i + l] = four[l];
     }
-  } else {
-#pragma unroll
-    for (int i = 0; i < N; ++i) angle[i] = table[i];
   }
 }
 
@@ -167,13 +169,14 @@ void rotate(const char* operation, In<T, 4> x, In<float, 2> cos, In<float, 2> si
   const int64_t width = halves ? half : d;
   const bool vectors =
       fits16(x.data, width) && fits16(y.data, width) && fits16(cos.data, 0) && fits16(sin.data, 0);
-  // A block: as many threads in x as a head has items, at most 32, and so many heads that there are at most 256 threads, each
-  // with heads_at_once heads if there are as many.
+  // A block: as many threads in x as a head has items, at most 32; in y so many that each thread has heads_at_once heads, but
+  // 64 threads altogether if there are heads for them, and never more than 256.
   const int64_t items = vectors ? width / size : half;
-  const unsigned across = static_cast<unsigned>(items < 32 ? items : 32);
-  const int64_t rows = ceil_div<int64_t>(heads, heads_at_once), most = 256 / across;
-  const LaunchShape shape{dim3(grid_of(seq), static_cast<unsigned>(batch < 65535 ? batch : 65535)),
-                          dim3(across, static_cast<unsigned>(rows < most ? rows : most))};
+  const int64_t across = std::min<int64_t>(items, 32);
+  const int64_t down = std::max(ceil_div<int64_t>(heads, heads_at_once), std::min(heads, 64 / across));
+  const LaunchShape shape{
+      dim3(grid_of(seq), static_cast<unsigned>(std::min<int64_t>(batch, 65535))),
+      dim3(static_cast<unsigned>(across), static_cast<unsigned>(std::min(down, 256 / across)))};
   launch(stream, shape,
          vectors ? (halves ? rotate_vectors_of_halves<T> : rotate_vectors_interleaved<T>)
                  : (halves ? rotate_pairs<T, RopeLayout::halves> : rotate_pairs<T, RopeLayout::interleaved>),

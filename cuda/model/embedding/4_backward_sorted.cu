@@ -25,9 +25,12 @@ namespace dsllm::cuda {
 namespace {
 
 constexpr int piece = static_cast<int>(embedding_piece);
-constexpr int rows_at_once = 4;  // rows that a thread reads before it adds the first
+// Rows that a thread reads before it adds the first: 64 bytes of vectors.
+template <class T>
+constexpr int rows_at_once = 16 / static_cast<int>(sizeof(T));
 
-// Width neighbouring numbers of a row: one vector of 16 bytes of T, or a single one.
+// Width = 4 neighbouring numbers of a row at a multiple of their size, or a single one. Four, since their sums are 16 bytes of
+// dweight: with eight bf16 numbers a thread, its two stores would leave gaps between those of its neighbours.
 template <class T, int Width>
 struct Numbers {
   T element[Width];
@@ -37,10 +40,15 @@ __device__ Numbers<T, Width> read(const T* p) {
   Numbers<T, Width> x;
   if constexpr (Width == 1) {
     x.element[0] = *p;
-  } else {
+  } else if constexpr (sizeof(T) == 4) {
     const Vector<T> v = load16(p);
 #pragma unroll
     for (int i = 0; i < Width; ++i) x.element[i] = v[i];
+  } else {
+    const uint2 v = *reinterpret_cast<const uint2*>(p);
+#pragma unroll
+    for (int i = 0; i < Width; ++i)
+      x.element[i].bits = static_cast<uint16_t>((i < 2 ? v.x : v.y) >> (16 * (i % 2)));
   }
   return x;
 }
@@ -50,18 +58,15 @@ __device__ void write(float* to, const float (&sum)[Width]) {
   if constexpr (Width == 1) {
     *to = Accumulate ? *to + sum[0] : sum[0];
   } else {
+    Vector<float> v = {};
+    if constexpr (Accumulate) v = load16(to);
 #pragma unroll
-    for (int i = 0; i < Width; i += 4) {
-      Vector<float> v = {};
-      if constexpr (Accumulate) v = load16(to + i);
-#pragma unroll
-      for (int l = 0; l < 4; ++l) v[l] += sum[i + l];
-      store16(to + i, v);
-    }
+    for (int i = 0; i < Width; ++i) v[i] += sum[i];
+    store16(to, v);
   }
 }
 
-// The id at a place of the sorted order; -1 outside of it, and for ids outside of the vocabulary.
+// The id at a place of the sorted order; negative outside of it, and for ids outside of the vocabulary.
 __device__ int32_t id_at(View<const int32_t, 1> ids, View<const int32_t, 1> positions, int64_t vocab,
                          int64_t place) {
   if (place < 0 || place >= positions.extent[0]) return -1;
@@ -90,13 +95,13 @@ __global__ void add_pieces(View<const int32_t, 1> ids, View<const int32_t, 1> po
   for (int64_t j = blockIdx.y * columns + threadIdx.x * Width; j < d; j += gridDim.y * columns) {
     float sum[Width] = {};
     int begin = 0;  // of the run
-    for (int r0 = 0; r0 < count; r0 += rows_at_once) {
-      Numbers<T, Width> x[rows_at_once];
+    for (int r0 = 0; r0 < count; r0 += rows_at_once<T>) {
+      Numbers<T, Width> x[rows_at_once<T>];
 #pragma unroll
-      for (int k = 0; k < rows_at_once; ++k)
+      for (int k = 0; k < rows_at_once<T>; ++k)
         if (r0 + k < count) x[k] = read<T, Width>(dy.data + position[r0 + k] * d + j);
 #pragma unroll
-      for (int k = 0; k < rows_at_once; ++k) {
+      for (int k = 0; k < rows_at_once<T>; ++k) {
         const int r = r0 + k;
         if (r >= count) break;
 #pragma unroll
@@ -152,7 +157,7 @@ __global__ void add_parts_of_runs(View<const int32_t, 1> ids, View<const int32_t
   }
 }
 
-// 32, 64, 96 or 128 threads for a row of `items` vectors or numbers.
+// 32, 64, 96 or 128 threads for a row of `items` fours or numbers.
 LaunchShape shape_for(int64_t pieces, int64_t items) {
   const int64_t warps = ceil_div<int64_t>(items, 32), threads = 32 * (warps < 4 ? warps : 4),
                 blocks = ceil_div<int64_t>(items, threads);
@@ -167,17 +172,16 @@ void embedding_backward_sorted(View<const int32_t, 1> ids, View<const int32_t, 1
                                View<const T, 2> dy, View<float, 2> dweight, View<float, 3> partial,
                                Stream& stream) {
   constexpr const char* name = "embedding_backward_sorted";
-  constexpr int size = Vector<T>::size;
   const int64_t n = ids.extent[0], d = dweight.extent[1], pieces = embedding_pieces(n);
   check_shape(name, "positions", positions, {n});
   check_shape(name, "dy", dy, {n, d});
   check_shape(name, "partial", partial, {pieces, 2, d});
   if (n == 0 || d == 0) return;
-  const bool vectors = fits16(dy.data, d) && fits16(dweight.data, d) && fits16(partial.data, d);
-  launch(stream, shape_for(pieces, vectors ? d / size : d), vectors ? add_pieces<T, size> : add_pieces<T, 1>,
-         ids, positions, dy, dweight, partial);
-  launch(stream, shape_for(pieces, vectors ? d / 4 : d),
-         vectors ? add_parts_of_runs<4> : add_parts_of_runs<1>, ids, positions, dweight, partial);
+  const bool four = reinterpret_cast<uintptr_t>(dy.data) % (4 * sizeof(T)) == 0 && fits16(dweight.data, d) &&
+                    fits16(partial.data, d);
+  const LaunchShape shape = shape_for(pieces, four ? d / 4 : d);
+  launch(stream, shape, four ? add_pieces<T, 4> : add_pieces<T, 1>, ids, positions, dy, dweight, partial);
+  launch(stream, shape, four ? add_parts_of_runs<4> : add_parts_of_runs<1>, ids, positions, dweight, partial);
 }
 
 template <class T>
