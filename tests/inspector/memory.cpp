@@ -96,6 +96,8 @@ TEST_CASE("inspector: shared memory that nobody wrote") {
           wrong::unwritten_shared(y.data, 32);
           wrong::unwritten_shared(y.data, 31);
         }) != "no error");
+  CHECK_CONTAINS(message_of([&] { wrong::unwritten_shared(y.data, 32, 2); }),
+                 "block (1, 0, 0), thread (31, 0, 0), " + place_of("memory_kernels.cu", "unwritten"));
 
   auto z = zeros<int>("z", 1);
   CHECK_CONTAINS(message_of([&] { wrong::unwritten_byte(z.data); }),

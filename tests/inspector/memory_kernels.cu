@@ -61,7 +61,7 @@ __global__ void dynamic_end(float* y, int i) {
 __global__ void unwritten(float* y, int written) {
   __shared__ float part[4][8];
   const int i = static_cast<int>(threadIdx.x);
-  if (i < written) part[i / 8][i % 8] = 1.0f;
+  if (i < written && blockIdx.x == 0) part[i / 8][i % 8] = 1.0f;
   __syncthreads();
   y[i] = part[i / 8][i % 8];  // line: unwritten
 }
@@ -147,8 +147,8 @@ void static_array_index(float* y, int i) {
 void dynamic_shared_past_end(float* y, int i) {
   run({1, 32, 128}, dynamic_end, y, i);
 }
-void unwritten_shared(float* y, int written) {
-  run({1, 32}, unwritten, y, written);
+void unwritten_shared(float* y, int written, int blocks) {
+  run({dim3(static_cast<unsigned>(blocks)), 32}, unwritten, y, written);
 }
 void unwritten_byte(int* y) {
   run({1, 1, 4}, three_bytes, y);

@@ -155,6 +155,8 @@ TEST_CASE("inspector: occupancy") {
   check(occupancy(h100, 32, 0, 32), 32, 32, "blocks");
   check(occupancy(h100, 128, 100 * 1024, 32), 2, 8, "shared memory");
   check(occupancy(h100, 128, 227 * 1024, 32), 1, 4, "shared memory");
+  check(occupancy(h100, 128, 113 * 1024 + 128, 32), 1, 4,
+        "shared memory");  // with the system's, more than half
   check(occupancy(find_limits("rtx3090"), 256, 0, std::nullopt), 6, 48, "threads");
   check(occupancy(find_limits("v100-sxm"), 128, 48 * 1024, 32), 2, 8,
         "shared memory");  // nothing for the system

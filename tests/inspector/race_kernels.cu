@@ -63,13 +63,18 @@ __global__ void add_or_write(float* y) {
     atomicAdd(y, 1.0f);  // line: add_or_write, add
 }
 
-__global__ void last_block(float* parts, float* y, unsigned* counter, bool fence) {
+__global__ void last_block(float* parts, float* y, unsigned* counter, int fence) {
   __shared__ bool is_last;
+  if (fence == 2) {
+    __threadfence();
+    __syncthreads();
+  }
   parts[blockIdx.x * blockDim.x + threadIdx.x] = 1.0f;  // line: last_block, write
-  if (fence) __threadfence();
+  if (fence == 1) __threadfence();
   __syncthreads();
   if (threadIdx.x == 0) {
     is_last = atomicAdd(counter, 1u) == gridDim.x - 1;
+    if (fence == 3) __threadfence();
   }
   __syncthreads();
   if (!is_last) return;
@@ -121,6 +126,12 @@ __global__ void readers(float* y) {
     *const_cast<volatile float*>(all + threadIdx.x) = y[0];  // line: readers, read
 }
 
+__global__ void both_read(float* y) {
+  const float v = y[0];  // line: both_read, read
+  y[1 + blockIdx.x] = v;
+  if (blockIdx.x == 1) y[0] = 1.0f;  // line: both_read, write
+}
+
 }  // namespace
 
 void reverse(float* y, bool barrier) {
@@ -147,9 +158,9 @@ void add_atomically(float* y, int blocks) {
 void atomic_and_plain(float* y, int blocks) {
   run({dim3(static_cast<unsigned>(blocks)), 1}, add_or_write, y);
 }
-void last_block_adds(float* parts, float* y, unsigned* counter, int blocks, bool fence) {
+void last_block_adds(float* parts, float* y, unsigned* counter, int blocks, int fence) {
   run({dim3(static_cast<unsigned>(blocks)), 64}, last_block, parts, y, counter, fence);
-  if (fence) run({dim3(static_cast<unsigned>(blocks)), 64}, last_block_one_fence, parts, y, counter);
+  if (fence == 1) run({dim3(static_cast<unsigned>(blocks)), 64}, last_block_one_fence, parts, y, counter);
 }
 void copy_async_pipeline(const float* x, float* y, bool wait, bool barrier) {
   run({1, 32}, pipeline, x, y, wait, barrier);
@@ -159,6 +170,10 @@ void bytes_side_by_side(uint8_t* y, int threads) {
 }
 void many_readers_one_writer(float* y, int blocks) {
   run({dim3(static_cast<unsigned>(blocks)), 32}, readers, y);
+}
+
+void read_then_write(float* y) {
+  run({2, 1}, both_read, y);
 }
 
 }  // namespace dsllm::cuda::wrong

@@ -98,14 +98,17 @@ TEST_CASE("inspector: the last block may add up what others have fenced") {
   auto counter = zeros<unsigned>("counter", 1);
   for (const char* order : {"forward", "backward", "random:1"}) {
     simt::set_order(order);
-    const Report fenced = inspect([&] { wrong::last_block_adds(parts.data, y.data, counter.data, 8, true); });
+    const Report fenced = inspect([&] { wrong::last_block_adds(parts.data, y.data, counter.data, 8, 1); });
     for (const KernelReport& k : fenced.kernels)
       for (const RaceReport& race : k.races) FAIL(race.text());
-    const Report without =
-        inspect([&] { wrong::last_block_adds(parts.data, y.data, counter.data, 8, false); });
-    const RaceReport& race = only_race(without);
-    check_lines(race, "last_block, write", "last_block, read");
-    CHECK(race.count == 7 * 64);
+    for (const int fence : {0, 2, 3}) {
+      CAPTURE(fence);
+      const Report wrong_fence =
+          inspect([&] { wrong::last_block_adds(parts.data, y.data, counter.data, 8, fence); });
+      const RaceReport& race = only_race(wrong_fence);
+      check_lines(race, "last_block, write", "last_block, read");
+      CHECK(race.count == 7 * 64);
+    }
   }
   simt::set_order("forward");
 }
@@ -147,6 +150,14 @@ TEST_CASE("inspector: one writer among many readers") {
                       race.earlier.line.line == line_of("race_kernels.cu", "readers, read") &&
                       race.later.line.line == line_of("race_kernels.cu", "readers, write"));
   CHECK(found);
+}
+
+TEST_CASE("inspector: a writer that has read as well does not hide another reader") {
+  auto y = zeros<float>("y", 3);
+  const Report report = inspect([&] { wrong::read_then_write(y.data); });
+  const RaceReport& race = only_race(report);
+  check_lines(race, "both_read, read", "both_read, write");
+  CHECK(race.earlier.block.x == 0);
 }
 
 }  // namespace dsllm::cuda

@@ -222,6 +222,15 @@ TEST_CASE("inspector: lanes that go through a loop more or less often") {
   simt::set_order("forward");
 }
 
+TEST_CASE("inspector: what lanes do before and after they meet is not one request") {
+  const auto x = zeros<float>("x", 64);
+  auto y = zeros<float>("y", 32);
+  for (const int how : {0, 1}) {
+    const Report report = inspect([&] { wrong::meet(x.data, y.data, how); });
+    check_counts(only_line(report.kernels[0], Kind::read, false, "read_twice").counts, 2, 36, 144, 5, 5);
+  }
+}
+
 TEST_CASE("inspector: what is read and written counts twice, launches each for themselves") {
   auto y = zeros<float>("y", 2 * 64);
   const Report report = inspect([&] {

@@ -67,6 +67,20 @@ __global__ void divergent(const float* x, float* y) {
   y[threadIdx.x] = sum;
 }
 
+__global__ void read_twice(const float* x, float* y, int how) {
+  const unsigned lane = threadIdx.x;
+  float sum = 0;
+#pragma GCC unroll 1
+  for (unsigned round = 0; round < 2; ++round) {
+    if (lane < 4 || round == 1) sum += x[32 * round + lane];  // line: read_twice
+    if (how == 0)
+      __syncthreads();
+    else
+      sum += static_cast<float>(__shfl_sync(0xffffffffu, 0, 0));
+  }
+  y[lane] = sum;
+}
+
 __global__ void in_place(float* y) {
   y[blockIdx.x * blockDim.x + threadIdx.x] += 1.0f;
 }
@@ -123,6 +137,9 @@ void shared16(float* y, int stride) {
 }
 void divergent_loop(const float* x, float* y) {
   run({1, 32}, divergent, x, y);
+}
+void meet(const float* x, float* y, int how) {
+  run({1, 32}, read_twice, x, y, how);
 }
 void add_in_place(float* y, int blocks) {
   run({extent(blocks), 64}, in_place, y);
