@@ -67,12 +67,17 @@ __global__ void divergent(const float* x, float* y) {
   y[threadIdx.x] = sum;
 }
 
+// One instruction for both rounds below, which a compiler may make two of.
+__device__ __noinline__ float element(const float* x, unsigned i) {
+  return x[i];  // line: read_twice
+}
+
 __global__ void read_twice(const float* x, float* y, int how) {
   const unsigned lane = threadIdx.x;
   float sum = 0;
 #pragma GCC unroll 1
   for (unsigned round = 0; round < 2; ++round) {
-    if (lane < 4 || round == 1) sum += x[32 * round + lane];  // line: read_twice
+    if (lane < 4 || round == 1) sum += element(x, 32 * round + lane);
     if (how == 0)
       __syncthreads();
     else
