@@ -1,4 +1,4 @@
-// 16 bytes at once: the widest load and store of a thread, so that a warp moves 512 bytes with one request.
+// 16 bytes at once: the widest load and store of a thread, so that a warp moves 512 bytes with one request; and loads of 8.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,10 @@
 
 namespace dsllm::cuda {
 
-// As many T as fit in 16 bytes: 4 floats, 8 bf16.
-template <class T>
-struct alignas(16) Vector {
-  static constexpr int size = 16 / static_cast<int>(sizeof(T));
+// As many T as fit in 16 bytes: 4 floats, 8 bf16; or in 8.
+template <class T, int Bytes = 16>
+struct alignas(Bytes) Vector {
+  static constexpr int size = Bytes / static_cast<int>(sizeof(T));
   T element[size];
 
   __device__ T& operator[](int i) { return element[i]; }
@@ -26,6 +26,9 @@ template <class T>
 __device__ Vector<T> load16(const T* p);
 template <class T>
 __device__ void store16(T* p, const Vector<T>& v);
+// p must be a multiple of 8 bytes: where 16 would leave gaps between the lanes, or would be too many registers.
+template <class T>
+__device__ Vector<T, 8> load8(const T* p);
 
 // Whether the addresses of both and a row length of n elements allow 16-byte accesses to every row.
 template <class T>
@@ -43,14 +46,19 @@ template <class T>
 __device__ void store16(T* p, const Vector<T>& v) {
   *reinterpret_cast<Vector<T>*>(p) = v;
 }
+template <class T>
+__device__ Vector<T, 8> load8(const T* p) {
+  return *reinterpret_cast<const Vector<T, 8>*>(p);
+}
 
 #else
 
 namespace simt {
-// In vector.cpp: checked, and one access of 16 bytes to the inspector. (Compilers split such copies as they like.) Their
+// In vector.cpp: checked, and one access of 16 or 8 bytes to the inspector. (Compilers split such copies as they like.) Their
 // callers below are inlined always, so that the access belongs to a line of the kernel.
 void load16(void* to, const void* from);
 void store16(void* to, const void* from);
+void load8(void* to, const void* from);
 }  // namespace simt
 
 template <class T>
@@ -62,6 +70,12 @@ __forceinline__ Vector<T> load16(const T* p) {
 template <class T>
 __forceinline__ void store16(T* p, const Vector<T>& v) {
   simt::store16(p, &v);
+}
+template <class T>
+Vector<T, 8> load8(const T* p) {
+  Vector<T, 8> v;
+  simt::load8(&v, p);
+  return v;
 }
 
 #endif

@@ -68,9 +68,9 @@ __global__ void rotate_pairs(View<const T, 4> x, View<const float, 2> cos, View<
 template <int N>
 __device__ void load_angles(const float* table, float (&angle)[N]) {
   if constexpr (N == 2) {
-    const float2 two = *reinterpret_cast<const float2*>(table);
-    angle[0] = two.x;
-    angle[1] = two.y;
+    const Vector<float, 8> two = load8(table);
+    angle[0] = two[0];
+    angle[1] = two[1];
   } else {
 #pragma unroll
     for (int i = 0; i < N; i += 4) {

@@ -14,4 +14,9 @@ void store16(void* to, const void* from) {
   std::memcpy(to, from, 16);
 }
 
+void load8(void* to, const void* from) {
+  check_read(from, 8, __builtin_return_address(0));
+  std::memcpy(to, from, 8);
+}
+
 }  // namespace dsllm::cuda::simt

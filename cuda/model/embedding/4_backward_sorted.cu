@@ -45,10 +45,9 @@ __device__ Numbers<T, Width> read(const T* p) {
 #pragma unroll
     for (int i = 0; i < Width; ++i) x.element[i] = v[i];
   } else {
-    const uint2 v = *reinterpret_cast<const uint2*>(p);
+    const Vector<T, 8> v = load8(p);
 #pragma unroll
-    for (int i = 0; i < Width; ++i)
-      x.element[i].bits = static_cast<uint16_t>((i < 2 ? v.x : v.y) >> (16 * (i % 2)));
+    for (int i = 0; i < Width; ++i) x.element[i] = v[i];
   }
   return x;
 }
