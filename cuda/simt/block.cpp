@@ -90,7 +90,6 @@ void Block::run(const Grid& grid, int64_t index) {
   switch_fiber(&outside_, stacks_.fresh(first_stack));
   in_kernel_ = false;
   if (failure_.happened) {
-    stacks_.forget_frames();
     current = before;
     report();
   }

@@ -27,13 +27,13 @@ const void* instruction_of(const void* context) {
 }
 
 // Where a function that has no frame of its own will return to: memcpy and memset of the C library, which compilers call
-// for loops and structs of a kernel, have none.
-const void* caller_of_leaf(const void* context) {
+// for loops and structs of a kernel, have none. (What lies there may be no variable's: AddressSanitizer shall not look.)
+[[gnu::noinline, gnu::no_sanitize_address]] const void* caller_of_leaf(const void* context) {
 #if defined(__x86_64__)
   const auto* stack = reinterpret_cast<const void* const*>(
       static_cast<const ucontext_t*>(context)->uc_mcontext.gregs[REG_RSP]);
   if (!current->stacks().contains(stack) || current->stacks().in_guard(stack)) return nullptr;
-  return call_before(*stack);
+  return *stack != nullptr ? call_before(*stack) : nullptr;
 #elif defined(__aarch64__)
   return reinterpret_cast<const void*>(static_cast<const ucontext_t*>(context)->uc_mcontext.regs[30] - 1);
 #else

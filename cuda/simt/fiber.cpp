@@ -27,6 +27,14 @@ constexpr size_t stagger(unsigned i) {
   return 64 * (i % 31);
 }
 
+// A fiber is left in the middle of its functions, at the latest in the one that ends it. AddressSanitizer must forget their
+// variables before the stack is used again, or its memory by others.
+void forget_frames([[maybe_unused]] const std::byte* begin, [[maybe_unused]] size_t bytes) {
+#ifdef __SANITIZE_ADDRESS__
+  __asan_unpoison_memory_region(begin, bytes);
+#endif
+}
+
 }  // namespace
 
 #ifdef DSLLM_SIMT_BOOST_CONTEXT
@@ -104,10 +112,12 @@ Stacks::Stacks(unsigned count) : count_(count) {
 }
 
 Stacks::~Stacks() {
+  forget_frames(memory_, count_ * stack_bytes);
   munmap(memory_, count_ * stack_bytes);
 }
 
 Fiber Stacks::fresh(unsigned i) const {
+  forget_frames(memory_ + i * stack_bytes + page, stack_bytes - page);
   std::byte* top = memory_ + (i + 1) * stack_bytes - stagger(i);
   return make_fiber(top, stack_bytes - page - stagger(i));
 }
@@ -125,13 +135,6 @@ int64_t Stacks::index_of(const void* address) const {
 bool Stacks::in_guard(const void* address) const {
   return contains(address) &&
          static_cast<size_t>(static_cast<const std::byte*>(address) - memory_) % stack_bytes < page;
-}
-
-void Stacks::forget_frames() const {
-#ifdef __SANITIZE_ADDRESS__
-  for (unsigned i = 0; i < count_; ++i)
-    __asan_unpoison_memory_region(memory_ + i * stack_bytes + page, stack_bytes - page);
-#endif
 }
 
 }  // namespace dsllm::cuda::simt

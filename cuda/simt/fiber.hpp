@@ -42,8 +42,6 @@ class Stacks {
   int64_t index_of(const void* address) const;
   // Whether a fault at this address is the overflow of a stack.
   bool in_guard(const void* address) const;
-  // To be called before stacks are used again that were left in the middle of a function.
-  void forget_frames() const;
 
  private:
   std::byte* memory_;
