@@ -52,8 +52,7 @@ __global__ void normalize(Forward bug, View<const T, 2> x, View<const T, 1> weig
     for (int64_t j = threadIdx.x; j < d; j += threads)
       y.data[row + j] = T(float(x.data[t * d + j]) * inv * float(weight.data[j]));
     if (threadIdx.x == 0) inv_rms.data[t] = inv;
-    __syncthreads();
-    if (bug == Forward::keeps_inverse && t == n - 1 && threadIdx.x == 0)
+    if (bug == Forward::keeps_inverse && d == 1 && t == n - 1 && threadIdx.x == 0)
       const_cast<T*>(weight.data)[0] = T(inv);
   }
 }
