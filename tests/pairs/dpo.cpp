@@ -172,8 +172,7 @@ std::vector<Pair> dpo_pairs() {
                              {"scale", 0.125}});
   p.arguments = [](const Numbers& s, Draw& draw) -> std::vector<Argument> {
     const int64_t n = s.size("n");
-    if (s.size("loss") > 2)
-      throw ValueError("dpo_loss", "loss 0, 1 or 2", std::to_string(s.size("loss")));
+    if (s.size("loss") > 2) throw ValueError("dpo_loss", "loss 0, 1 or 2", std::to_string(s.size("loss")));
     std::vector<Argument> arguments;
     for (const char* name : {"policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected"}) {
       std::vector<double> x = draw.real(n, s.at("spread"));

@@ -5,6 +5,7 @@
 #include "cuda/train/adamw.hpp"
 #include "cuda/train/grad_clip.hpp"
 #include "cuda/train/lr_schedule.hpp"
+#include "ref/core/error.hpp"
 #include "ref/core/tensor.hpp"
 #include "ref/train/adamw.hpp"
 #include "ref/train/grad_clip.hpp"
@@ -109,6 +110,7 @@ std::vector<Pair> optimizer_steps_pairs() {
                          {"max_norm", 1}});
   p.arguments = [](const Numbers& s, Draw& draw) -> std::vector<Argument> {
     const int64_t n = s.size("n"), steps = s.size("steps");
+    if (steps < 1) throw ValueError("optimizer_steps", "at least one step", std::to_string(steps));
     // Norms around max_norm: some steps are clipped, some are not.
     std::vector<double> gradients = draw.real(steps * n, s.at("max_norm") / std::sqrt(s.at("n")));
     std::vector<double> v = draw.real(n);
