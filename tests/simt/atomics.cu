@@ -69,6 +69,34 @@ TEST_CASE_TEMPLATE("atomicAdd: each thread is given another number", T, int, uns
   for (unsigned i = 0; i < n; ++i) REQUIRE(tickets[i] == T(5 + i));
 }
 
+namespace {
+
+// Blocks that run at the same time as far as there are OS threads, long enough to meet at the cell.
+template <class T>
+__global__ void add_often(T* cell) {
+  meet();
+  for (int i = 0; i < 100'000; ++i) atomicAdd(cell, T(1));
+}
+__global__ void exchange_often(unsigned* cell) {
+  meet();
+  for (int i = 0; i < 100'000; ++i) {
+    unsigned seen = atomicAdd(cell, 0u), before;
+    while ((before = atomicCAS(cell, seen, seen + 1)) != seen) seen = before;
+  }
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("atomics: no update is lost between OS threads", T, int, unsigned, unsigned long long,
+                   float, double) {
+  with_threads(4, [] {
+    begin_meeting();
+    CHECK(on_device<T>({4, 1}, add_often<T>, {T(0)})[0] == T(400'000));
+    begin_meeting();
+    CHECK(on_device<unsigned>({4, 1}, exchange_often, {0u})[0] == 400'000u);
+  });
+}
+
 TEST_CASE_TEMPLATE("atomicSub, atomicExch, atomicCAS", T, int, unsigned, unsigned long long) {
   auto out = run<T>(subtract_one<T>, T(n));
   CHECK(out[0] == 0);
