@@ -18,7 +18,7 @@ std::string refused(const LaunchShape& shape) {
 }
 
 struct RestoreLimits {
-  ~RestoreLimits() { simt::set_limits("h100"); }
+  ~RestoreLimits() { simt::set_limits("h100-sxm"); }
 };
 
 }  // namespace
@@ -35,7 +35,7 @@ TEST_CASE("a grid or a block of nothing") {
 
 TEST_CASE("too many threads or blocks") {
   const std::string most =
-      "expected at most 1024 threads a block on an h100, (1024, 1024, 64) by dimension, got ";
+      "expected at most 1024 threads a block on an h100-sxm, (1024, 1024, 64) by dimension, got ";
   CHECK(refused({1, 1025}) == "launch <<<(1, 1, 1), (1025, 1, 1), 0>>> of nothing: " + most + "(1025, 1, 1)");
   CHECK(refused({1, {32, 33}}) ==
         "launch <<<(1, 1, 1), (32, 33, 1), 0>>> of nothing: " + most + "(32, 33, 1)");
@@ -61,8 +61,8 @@ TEST_CASE("the shared memory of a chosen GPU") {
     int64_t bytes;
   };
   // CUDA C++ Programming Guide, "Technical Specifications per Compute Capability": the most a block can have.
-  for (const Case& c : {Case{"v100", 98304}, Case{"a100", 166912}, Case{"rtx3090", 101376},
-                        Case{"rtx4090", 101376}, Case{"h100", 232448}, Case{"b200", 232448}}) {
+  for (const Case& c : {Case{"v100-sxm", 98304}, Case{"a100-sxm", 166912}, Case{"rtx3090", 101376},
+                        Case{"rtx4090", 101376}, Case{"h100-sxm", 232448}, Case{"b200-sxm", 232448}}) {
     simt::set_limits(c.gpu);
     CHECK(simt::limits().gpu == c.gpu);
     CHECK(refused({1, 32, c.bytes}) == "no error");
@@ -75,6 +75,8 @@ TEST_CASE("the shared memory of a chosen GPU") {
   }
   CHECK(refused({1, 32, -1}).find("got -1 bytes") != std::string::npos);
   CHECK(message_of<ValueError>([] { simt::set_limits("voodoo2"); }) ==
-        "GPU: expected one of v100, a100, rtx3090, rtx4090, h100, b200, got voodoo2");
+        "GPU: expected one of v100-sxm, a100-pcie-40gb, a100-sxm-40gb, a100-sxm, a100-pcie, rtx3090, "
+        "rtx4090, h100-pcie, "
+        "h100-sxm, h800-sxm, h200-sxm, b200-sxm, b300-sxm, gb200, got voodoo2");
   check_still_works();
 }
