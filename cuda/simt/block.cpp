@@ -371,7 +371,7 @@ Collective& Block::join(uint32_t mask, const char* operation, Site site) {
   const uint32_t me = bit(lane());
   for (unsigned i = 0; i < w.n_pending; ++i) {
     Collective& c = w.pending[i];
-    if (c.mask == mask && std::strcmp(c.operation, operation) == 0) {
+    if (c.mask == mask && (c.operation == operation || std::strcmp(c.operation, operation) == 0)) {
       c.arrived |= me;
       return c;
     }

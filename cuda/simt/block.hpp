@@ -124,6 +124,7 @@ class Block {
   int64_t index() const { return index_; }
   std::byte* shared() const { return shared_; }
   int64_t shared_bytes() const { return grid_->shared_bytes; }
+  Stacks& stacks() { return stacks_; }
   const Stacks& stacks() const { return stacks_; }
   bool owns(const void* address) const;  // stacks, arguments and the executor's own bookkeeping
   Index3 index_of(unsigned thread) const;

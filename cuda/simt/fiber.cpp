@@ -2,7 +2,9 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cstdint>
+#include <fstream>
 #include <new>
 
 #ifdef DSLLM_SIMT_BOOST_CONTEXT
@@ -81,8 +83,7 @@ dsllm_simt_switch:
   popq %r12
   popq %rbx
   popq %rbp
-  popq %rcx
-  jmpq *%rcx
+  ret
 .size dsllm_simt_switch, .-dsllm_simt_switch
 )");
 extern "C" void dsllm_simt_switch(Fiber* from, Fiber to);
@@ -101,22 +102,42 @@ void switch_fiber(Fiber* from, Fiber to) {
 
 #endif
 
-Stacks::Stacks(unsigned count) : count_(count) {
+namespace {
+// How many more guards there may be. Each splits a mapping into three: two more.
+std::atomic<int64_t>& guards_left() {
+  static std::atomic<int64_t> left = [] {
+    int64_t most = 65530;
+    std::ifstream("/proc/sys/vm/max_map_count") >> most;
+    return most / 4;
+  }();
+  return left;
+}
+}  // namespace
+
+Stacks::Stacks(unsigned count) : count_(count), used_(new bool[count]()) {
   void* memory = mmap(nullptr, count * stack_bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   memory_ = static_cast<std::byte*>(memory);
-  // Where the system runs out of mappings (65530 by default) the rest of the stacks have no guard.
-  for (unsigned i = 0; i < count; ++i)
-    if (mprotect(memory_ + i * stack_bytes, page, PROT_NONE) != 0) break;
+}
+
+void Stacks::guard(unsigned i) {
+  used_[i] = true;
+  if (guards_left().fetch_sub(1) > 0 && mprotect(memory_ + i * stack_bytes, page, PROT_NONE) == 0) {
+    ++n_guards_;
+  } else {
+    guards_left().fetch_add(1);
+  }
 }
 
 Stacks::~Stacks() {
   forget_frames(memory_, count_ * stack_bytes);
   munmap(memory_, count_ * stack_bytes);
+  guards_left().fetch_add(n_guards_);
 }
 
-Fiber Stacks::fresh(unsigned i) const {
+Fiber Stacks::fresh(unsigned i) {
+  if (!used_[i]) guard(i);
   forget_frames(memory_ + i * stack_bytes + page, stack_bytes - page);
   std::byte* top = memory_ + (i + 1) * stack_bytes - stagger(i);
   return make_fiber(top, stack_bytes - page - stagger(i));

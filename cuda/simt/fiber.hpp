@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #if !defined(__x86_64__) && !defined(DSLLM_SIMT_BOOST_CONTEXT)
 #define DSLLM_SIMT_BOOST_CONTEXT
@@ -27,7 +28,9 @@ Fiber make_fiber(std::byte* top, size_t bytes);
 // Leaves the running fiber, stores it in *from, and goes on with `to`. Returns when somebody switches back.
 void switch_fiber(Fiber* from, Fiber to);
 
-// Memory for stacks, with a page below each that faults when a stack overflows. Pages that nobody touches cost nothing.
+// Memory for stacks, with a page below each that faults when a stack overflows. Pages that nobody touches cost nothing; guards
+// are put up for stacks that are used, since a system has a limited number of mappings (65530) for all of a program's threads.
+// Where half of them are taken the rest of the stacks go without.
 class Stacks {
  public:
   explicit Stacks(unsigned count);  // throws std::bad_alloc
@@ -35,7 +38,7 @@ class Stacks {
   Stacks(const Stacks&) = delete;
   Stacks& operator=(const Stacks&) = delete;
 
-  Fiber fresh(unsigned i) const;
+  Fiber fresh(unsigned i);
   unsigned count() const { return count_; }
   bool contains(const void* address) const;
   // Of the stack that holds this address; -1: none.
@@ -45,7 +48,10 @@ class Stacks {
 
  private:
   std::byte* memory_;
-  unsigned count_;
+  unsigned count_, n_guards_ = 0;
+  std::unique_ptr<bool[]> used_;
+
+  void guard(unsigned i);
 };
 
 }  // namespace dsllm::cuda::simt

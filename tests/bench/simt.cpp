@@ -30,18 +30,20 @@ void run(benchmark::State& state, double count, const LaunchShape& shape, void (
       benchmark::Counter(count, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
 
-// Two fibers that do nothing but switch to each other. The second one begins as fibers of a block do: it calls the kernel.
-thread_local simt::Fiber ping, pong;
+// Two fibers that do nothing but switch to each other, from one place as those of a block do: the processor's guess of where a
+// function returns to is right then. The second one begins as fibers do: it calls the kernel.
+thread_local simt::Fiber first, second;
+__noinline__ void bounce(simt::Fiber* mine, simt::Fiber* other, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) simt::switch_fiber(mine, *other);
+}
 __global__ void switches(int n) {
-  static thread_local bool second = false;
-  if (second) {
-    for (;;) simt::switch_fiber(&pong, ping);
-  }
+  static thread_local bool in_second = false;
+  if (in_second) bounce(&second, &first, INT64_MAX);
   __syncthreads();  // from here on threads are fibers
-  second = true;
-  pong = simt::current->stacks().fresh(1);
-  for (int i = 0; i < n; ++i) simt::switch_fiber(&ping, pong);
-  second = false;
+  in_second = true;
+  second = simt::current->stacks().fresh(1);
+  bounce(&first, &second, n);
+  in_second = false;
 }
 void fiber_switch(benchmark::State& state) {
   run(state, 2 * 100'000, {1, 1}, switches, 100'000);

@@ -95,6 +95,24 @@ TEST_CASE("blocks run on as many OS threads as are wanted") {
 
 namespace {
 
+__global__ void meet_at_barrier(int* out) {
+  if (threadIdx.x == 0) meet();
+  __syncthreads();
+  if (threadIdx.x == 0) atomicAdd(out, 1);
+}
+
+}  // namespace
+
+TEST_CASE("as many OS threads as a large machine has, each with 1024 stacks and their guards") {
+  // A system has 65530 mappings; two for each guard would be more than that.
+  with_threads(64, [] {
+    begin_meeting();
+    CHECK(on_device<int>({64, 1024}, meet_at_barrier, {0})[0] == 64);
+  });
+}
+
+namespace {
+
 // Numbers whose sum depends on the order of the additions, added in the order of the program in each thread and of the lanes.
 __global__ void rounding(float* out) {
   __shared__ float row[128];
