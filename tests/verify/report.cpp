@@ -140,7 +140,10 @@ std::string candidates_text(const std::vector<std::string>& names) {
   std::vector<std::string> steps;
   for (const auto& [step, types] : kernels) steps.push_back(fmt::format("{} ({})", step, types));
   return fmt::format("{}{}{}", fmt::join(others, "; "),
-                     steps.empty() ? "" : others.empty() ? "kernels: " : "; kernels: ", fmt::join(steps, ", "));
+                     steps.empty()    ? ""
+                     : others.empty() ? "kernels: "
+                                      : "; kernels: ",
+                     fmt::join(steps, ", "));
 }
 
 std::string markdown(const std::vector<Result>& results) {
