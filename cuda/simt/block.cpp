@@ -162,11 +162,6 @@ unsigned Block::turn(unsigned i) const {
   }
 }
 
-void Block::set_thread(unsigned thread) {
-  thread_ = thread;
-  thread_index = indices_[thread];
-}
-
 void fiber_main() {
   Block& block = *current;
   if (block.fibers_) {
@@ -190,8 +185,7 @@ void Block::run_threads() {
   n_live_ = 1;  // leave() takes the last one away
 }
 
-void Block::become_fibers() {
-  if (fibers_) return;
+void Block::begin_fibers() {
   fibers_ = true;
   for (unsigned w = 0; w < n_warps_; ++w) {
     Warp& warp = warps_[w];
@@ -222,26 +216,9 @@ void Block::leave() {
   resume(&dead, next_thread());
 }
 
-void Block::resume(Fiber* save, unsigned thread) {
-  set_thread(thread);
-  Warp& w = warp();
-  if (w.started & bit(lane())) {
-    switch_fiber(save, fiber_[thread]);
-  } else {
-    w.started |= bit(lane());
-    switch_fiber(save, stacks_.fresh(thread));
-  }
-}
-
-void Block::wait() {
-  const unsigned me = thread_;
-  const unsigned next = next_thread();
-  if (next != me) resume(&fiber_[me], next);
-}
-
 // --- whose turn it is --------------------------------------------------------------------------------------------------
 
-unsigned Block::next_thread() {
+unsigned Block::next_elsewhere() {
   Warp& w = warp();
   if (w.at_activemask && !w.runnable()) {
     // Nobody else of the warp can come any more: those that wait at the same line are active together.
@@ -305,24 +282,14 @@ int Block::barrier(BarrierKind kind, bool predicate, Site site) {
   become_fibers();
   Warp& w = warp();
   w.site[lane()] = site;
-  if (n_live_ < n_threads_) {
-    for (unsigned t = 0; t < n_threads_; ++t)
-      if (!(warps_[t / warp_size].live & bit(t % warp_size))) {
-        w.at_barrier |= bit(lane());
-        barrier_kind_ = kind;
-        barrier_site_ = site;
-        divergent_barrier(t, "has returned");
-      }
-  }
+  if (n_live_ < n_threads_) [[unlikely]]
+    barrier_without_some(kind, site);
   if (n_at_barrier_ == 0) {
     barrier_kind_ = kind;
     barrier_site_ = site;
     barrier_votes_ = 0;
-  } else if (kind != barrier_kind_ || !same_place(site, barrier_site_)) {
-    divergent_barrier(
-        thread_,
-        fmt::format("has come to {} at {}",
-                    kind == barrier_kind_ ? "the one" : std::string("the ") + name_of(kind), describe(site)));
+  } else if (kind != barrier_kind_ || !same_place(site, barrier_site_)) [[unlikely]] {
+    another_barrier(kind, site);
   }
   barrier_votes_ += predicate;
   if (++n_at_barrier_ == n_threads_) {
@@ -332,6 +299,22 @@ int Block::barrier(BarrierKind kind, bool predicate, Site site) {
     wait();
   }
   return barrier_result_;
+}
+
+void Block::barrier_without_some(BarrierKind kind, Site site) {
+  unsigned t = 0;
+  while (warps_[t / warp_size].live & bit(t % warp_size)) ++t;
+  warp().at_barrier |= bit(lane());
+  barrier_kind_ = kind;
+  barrier_site_ = site;
+  divergent_barrier(t, "has returned");
+}
+
+void Block::another_barrier(BarrierKind kind, Site site) {
+  divergent_barrier(
+      thread_,
+      fmt::format("has come to {} at {}",
+                  kind == barrier_kind_ ? "the one" : std::string("the ") + name_of(kind), describe(site)));
 }
 
 void Block::release_barrier() {
@@ -355,18 +338,18 @@ void Block::divergent_barrier(unsigned missing, const std::string& what) {
 
 // --- collectives of a warp ---------------------------------------------------------------------------------------------
 
-void Block::check_collective(uint32_t& mask, const char* operation, Site site) {
-  Warp& w = warp();
-  if (!(mask & bit(lane())))
-    fail(fmt::format("{} to be called by lanes of its mask {:#010x} alone", operation, mask),
-         fmt::format("lane {}, which is not in it", lane()), site);
-  mask &= w.lanes;  // CUDA ignores lanes that never existed
-  if (const uint32_t gone = mask & ~w.live)
-    fail(fmt::format("every lane of the mask {:#010x} to take part in {}", mask, operation),
-         fmt::format("{} of warp {} returned before", name_lanes(gone), thread_ / warp_size), site);
+void Block::not_in_mask(uint32_t mask, const char* operation, Site site) {
+  fail(fmt::format("{} to be called by lanes of its mask {:#010x} alone", operation, mask),
+       fmt::format("lane {}, which is not in it", lane()), site);
 }
 
-Collective& Block::join(uint32_t mask, const char* operation, Site site) {
+void Block::lanes_gone(uint32_t mask, const char* operation, Site site) {
+  fail(fmt::format("every lane of the mask {:#010x} to take part in {}", mask, operation),
+       fmt::format("{} of warp {} returned before", name_lanes(mask & ~warp().live), thread_ / warp_size),
+       site);
+}
+
+Collective& Block::join_others(uint32_t mask, const char* operation, Site site) {
   Warp& w = warp();
   const uint32_t me = bit(lane());
   for (unsigned i = 0; i < w.n_pending; ++i) {

@@ -6,6 +6,7 @@
 // after another as plain calls.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -146,11 +147,22 @@ class Block {
   void start(const Grid& grid, int64_t index);
   void run_threads();  // on the first fiber of a block
   void leave();        // the running thread has returned
-  void become_fibers();
+  // What a fiber has on its stack while it waits shall be little, and in few frames, since thousands of stacks share a cache:
+  // so the ways that are nearly always taken are inline, and all others apart.
+  void become_fibers() {
+    if (!fibers_) [[unlikely]]
+      begin_fibers();
+  }
+  void begin_fibers();
   void set_thread(unsigned thread);
   void resume(Fiber* save, unsigned thread);
-  void wait();
+  void wait() {
+    const unsigned me = thread_;
+    const unsigned next = next_thread();
+    if (next != me) resume(&fiber_[me], next);
+  }
   unsigned next_thread();
+  unsigned next_elsewhere();
   unsigned next_forward(unsigned from);
   unsigned next_backward(unsigned from);
   unsigned next_random();
@@ -158,8 +170,12 @@ class Block {
   void release_barrier();
   [[noreturn]] void deadlock();
   [[noreturn]] void divergent_barrier(unsigned missing, const std::string& what);
-  void check_collective(uint32_t& mask, const char* operation, Site site);
+  [[noreturn]] void barrier_without_some(BarrierKind kind, Site site);
+  [[noreturn]] void another_barrier(BarrierKind kind, Site site);
+  [[noreturn]] void not_in_mask(uint32_t mask, const char* operation, Site site);
+  [[noreturn]] void lanes_gone(uint32_t mask, const char* operation, Site site);
   Collective& join(uint32_t mask, const char* operation, Site site);
+  Collective& join_others(uint32_t mask, const char* operation, Site site);
   void complete(Collective& c);
 
   unsigned thread_ = 0, n_threads_ = 0, n_warps_ = 0;
@@ -206,12 +222,54 @@ class Block {
 // The block that this OS thread runs, or null. Kernels reach everything through it.
 extern constinit thread_local Block* current;
 
+inline void Block::set_thread(unsigned thread) {
+  thread_ = thread;
+  thread_index = indices_[thread];
+}
+
+inline void Block::resume(Fiber* save, unsigned thread) {
+  set_thread(thread);
+  Warp& w = warps_[thread / warp_size];
+  const uint32_t me = 1u << (thread % warp_size);
+  if (!(w.started & me)) [[unlikely]] {
+    w.started |= me;
+    fiber_[thread] = stacks_.fresh(thread);
+  }
+  switch_fiber(save, fiber_[thread]);
+}
+
+// Usually the next lane of the warp.
+inline unsigned Block::next_thread() {
+  if (order_.kind == Order::forward) [[likely]] {
+    const unsigned lane = thread_ % warp_size;
+    const uint32_t above = warp().runnable() & (~1u << lane);
+    if (above) [[likely]]
+      return thread_ - lane + static_cast<unsigned>(std::countr_zero(above));
+  }
+  return next_elsewhere();
+}
+
+inline Collective& Block::join(uint32_t mask, const char* operation, Site site) {
+  Warp& w = warp();
+  const uint32_t me = 1u << (thread_ % warp_size);
+  Collective& first = w.pending[0];
+  if (w.n_pending == 1 && first.mask == mask && first.operation == operation) [[likely]] {
+    first.arrived |= me;
+    return first;
+  }
+  return join_others(mask, operation, site);
+}
+
 template <class Finish>
 unsigned Block::collective(uint32_t mask, const char* operation, Site site, const Finish& finish) {
   become_fibers();
-  check_collective(mask, operation, site);
   Warp& w = warp();
   const unsigned lane = thread_ % warp_size;
+  if (!(mask >> lane & 1)) [[unlikely]]
+    not_in_mask(mask, operation, site);
+  mask &= w.lanes;  // CUDA ignores lanes that never existed
+  if (mask & ~w.live) [[unlikely]]
+    lanes_gone(mask, operation, site);
   Collective& c = join(mask, operation, site);
   if (c.arrived == mask) {
     finish(w, mask);

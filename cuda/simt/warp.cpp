@@ -22,13 +22,20 @@ void sync_warp(uint32_t mask, Site site) {
   current->collective(mask, "__syncwarp", site, [](Warp&, uint32_t) {});
 }
 
+// Apart from the way that is always taken: what a fiber has on its stack while it waits shall be little, since thousands of
+// stacks share a cache.
+[[gnu::cold, gnu::noinline, noreturn]] static void wrong_source(uint32_t readable, unsigned source,
+                                                                const char* operation, Site site) {
+  current->fail(fmt::format("{} to read lanes of its mask alone, {}", operation, name_lanes(readable)),
+                fmt::format("lane {} reads lane {}", current->lane(), source), site);
+}
+
 uint64_t shuffle(uint32_t mask, uint64_t value, unsigned source, const char* operation, Site site) {
   Block& block = *current;
   Warp& mine = block.warp();
   const uint32_t readable = mask & mine.lanes;
   if ((readable >> block.lane() & 1) && (source >= warp_size || !(readable >> source & 1)))
-    block.fail(fmt::format("{} to read lanes of its mask alone, {}", operation, name_lanes(readable)),
-               fmt::format("lane {} reads lane {}", block.lane(), source), site);
+    wrong_source(readable, source, operation, site);
   mine.value[block.lane()] = value;
   mine.source[block.lane()] = source;
   const unsigned me = block.collective(mask, operation, site, [](Warp& w, uint32_t lanes) {
