@@ -27,7 +27,7 @@ Backend backend();
 // kernels were not compiled for.
 std::string unavailable();
 
-// "NVIDIA H100 80GB HBM3, driver 13.0, compute capability 9.0", or what the executor is.
+// "NVIDIA H100 80GB HBM3, compute capability 9.0, driver for CUDA 13.0", or what the executor is.
 std::string device_name();
 
 class Event;

@@ -3,6 +3,7 @@
 #include <cuda_runtime.h>
 #include <cxxabi.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -38,6 +39,27 @@ std::string name_of(const void* kernel) {
   return name;
 }
 
+std::string text_of(cudaError_t error) {
+  return std::string(cudaGetErrorName(error)) + ": " + cudaGetErrorString(error);
+}
+
+// A kernel that goes wrong is reported by whatever call comes next, so its launch is one of the last.
+[[noreturn]] void throw_of_stream(Stream& stream, const std::string& operation, cudaError_t error) {
+  cudaGetLastError();
+  std::string among;
+  for (const std::string& launch : std::exchange(stream.state().launches, {})) among += "\n  " + launch;
+  if (among.empty()) throw DeviceError(operation, "success", text_of(error));
+  throw KernelError(operation, "kernels that run to their end",
+                    text_of(error) + "; in one of the last launches:" + among);
+}
+
+// Errors of a launch itself, and not of what ran before it.
+bool is_of_launch(cudaError_t error) {
+  return error == cudaErrorInvalidConfiguration || error == cudaErrorLaunchOutOfResources ||
+         error == cudaErrorInvalidValue || error == cudaErrorInvalidDeviceFunction ||
+         error == cudaErrorNoKernelImageForDevice || error == cudaErrorSharedObjectInitFailed;
+}
+
 std::string describe(dim3 n) {
   return "(" + std::to_string(n.x) + ", " + std::to_string(n.y) + ", " + std::to_string(n.z) + ")";
 }
@@ -52,8 +74,7 @@ namespace gpu {
 void check(cudaError_t error, const std::string& operation) {
   if (error == cudaSuccess) return;
   cudaGetLastError();  // forget it, unless it is one that stays
-  throw DeviceError(operation, "success",
-                    std::string(cudaGetErrorName(error)) + ": " + cudaGetErrorString(error));
+  throw DeviceError(operation, "success", text_of(error));
 }
 
 cudaStream_t native(Stream& stream) {
@@ -64,17 +85,18 @@ void launch_function(Stream& stream, const void* kernel, dim3 grid, dim3 block, 
                      void** arguments) {
   const std::string what = "launch <<<" + describe(grid) + ", " + describe(block) + ", " +
                            std::to_string(shared_bytes) + ">>> of " + name_of(kernel);
+  cudaError_t error = cudaSuccess;
   if (shared_bytes > 48 * 1024)
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(shared_bytes)),
-          what);
-  const cudaError_t error =
-      cudaLaunchKernel(kernel, grid, block, arguments, static_cast<size_t>(shared_bytes), native(stream));
-  if (error != cudaSuccess) {
+    error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                 static_cast<int>(shared_bytes));
+  if (error == cudaSuccess)
+    error =
+        cudaLaunchKernel(kernel, grid, block, arguments, static_cast<size_t>(shared_bytes), native(stream));
+  if (is_of_launch(error)) {
     cudaGetLastError();
-    throw KernelError(what, "a launch that this device can do",
-                      std::string(cudaGetErrorName(error)) + ": " + cudaGetErrorString(error));
+    throw KernelError(what, "a launch that this device can do", text_of(error));
   }
+  if (error != cudaSuccess) throw_of_stream(stream, what, error);
   std::deque<std::string>& launches = stream.state().launches;
   launches.push_back(what);
   if (launches.size() > remembered_launches) launches.pop_front();
@@ -118,19 +140,15 @@ Stream::Stream() : state_(std::make_shared<State>()) {
 }
 
 Stream::~Stream() {
-  cudaStreamSynchronize(state_->stream);
+  if (const cudaError_t error = cudaStreamSynchronize(state_->stream); error != cudaSuccess)
+    std::fprintf(stderr, "a stream ends with an error that nobody waited for: %s\n", text_of(error).c_str());
   cudaStreamDestroy(state_->stream);
 }
 
 void Stream::synchronize() {
   const cudaError_t error = cudaStreamSynchronize(state_->stream);
-  const std::deque<std::string> launches = std::exchange(state_->launches, {});
-  if (error == cudaSuccess) return;
-  std::string among;
-  for (const std::string& launch : launches) among += "\n  " + launch;
-  throw KernelError("Stream::synchronize", "kernels that run to their end",
-                    std::string(cudaGetErrorName(error)) + ": " + cudaGetErrorString(error) +
-                        (among.empty() ? "" : "; in one of the last launches:" + among));
+  if (error != cudaSuccess) throw_of_stream(*this, "Stream::synchronize", error);
+  state_->launches.clear();
 }
 
 void Stream::wait(Event& event) {
@@ -191,8 +209,9 @@ DeviceMemory::~DeviceMemory() {
 static void copy(void* to, const void* from, int64_t bytes, cudaMemcpyKind kind, Stream& stream,
                  const char* operation) {
   if (bytes < 0) throw DeviceError(operation, "a number of bytes", std::to_string(bytes));
-  if (bytes > 0)
-    check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), kind, gpu::native(stream)), operation);
+  if (bytes == 0) return;
+  const cudaError_t error = cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), kind, gpu::native(stream));
+  if (error != cudaSuccess) throw_of_stream(stream, operation, error);
 }
 
 void copy_to_device(void* device, const void* host, int64_t bytes, Stream& stream) {
@@ -208,8 +227,9 @@ void copy_on_device(void* to, const void* from, int64_t bytes, Stream& stream) {
 }
 
 void fill_zero(void* device, int64_t bytes, Stream& stream) {
-  if (bytes > 0)
-    check(cudaMemsetAsync(device, 0, static_cast<size_t>(bytes), gpu::native(stream)), "fill_zero");
+  if (bytes == 0) return;
+  const cudaError_t error = cudaMemsetAsync(device, 0, static_cast<size_t>(bytes), gpu::native(stream));
+  if (error != cudaSuccess) throw_of_stream(stream, "fill_zero", error);
 }
 
 }  // namespace dsllm::cuda

@@ -10,7 +10,8 @@
 
 namespace dsllm::cuda::gpu {
 
-// Throws DeviceError, or KernelError for what a kernel did, naming the operation: every call of CUDA goes through it.
+// Throws DeviceError, naming the operation, unless the call succeeded. (Calls that can report what a kernel did before them
+// throw KernelError with the last launches instead.)
 void check(cudaError_t error, const std::string& operation);
 
 cudaStream_t native(Stream& stream);

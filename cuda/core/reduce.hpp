@@ -19,8 +19,8 @@ struct Max {
   }
 };
 
-// A butterfly: after step k each lane holds the result over the 2^k lanes of its group.
-//   lane 0 1 2 3 4 5 6 7 -> 01 01 23 23 45 45 67 67 -> 0123 x4 4567 x4 -> 01234567 x8
+// A butterfly: in each step a lane joins its result with that of the lane at half the distance. Eight lanes, distances 4, 2, 1:
+//   0 1 2 3 4 5 6 7 -> 04 15 26 37 04 15 26 37 -> 0246 1357 0246 1357 ... -> 01234567 in all
 template <class T, class Op>
 __device__ T warp_reduce(T value, Op op) {
 #pragma unroll

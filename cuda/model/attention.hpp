@@ -5,7 +5,8 @@
 //     q, y  [batch, seq, n_heads, d_head]      k, v  [batch, seq, n_kv_heads, d_head]      lse  [batch, n_heads, seq]
 //
 // Query head h reads key and value head h / (n_heads / n_kv_heads). The ladder is in cuda/model/attention/. Every function
-// throws ShapeError; outputs alias nothing; nothing is allocated.
+// throws ShapeError; outputs alias nothing; nothing is allocated. Steps 2 and 3 take at most 65,535 heads in a batch
+// (batch * n_heads).
 #pragma once
 
 #include "cuda/core/device.hpp"

@@ -11,6 +11,9 @@
 // position, and a thread takes the same pairs of several heads: it reads their cosines and sines once. That also leaves no
 // division for finding out who is whose: x is the pair, y the head.
 //
+// Next: nothing is left of this kernel's own bytes; the whole kernel can go, if the product that makes q and k rotates its
+// results before it stores them.
+//
 // Nobody but its thread reads a pair, and a thread has read its pairs before it writes them, so y may be x.
 #include "cuda/model/rope.hpp"
 

@@ -7,11 +7,12 @@
 //
 // Parallel over: elements; each thread takes 4 neighbours of each array with one access of 16 bytes, then the next 4 a grid
 // further on.
-// FLOPs: 15 n, among them a root and a division.
+// FLOPs: 16 n, among them a root and a division.
 // Bytes: 16 n read (gradient, weight, m, v), 12 n written (weight, m, v), 2 n for the copy in bf16. The 7B model has 6.9e9
 // parameters, so 207 GB or 62 ms of an H100's 3.35 TB/s (its 80 GB do not hold them: a device has its share of them). A kernel
 // for the clipping, one for each moment, one for the weights and one for the copy would move 54 n in place of 30 n. (Floors
 // by arithmetic.)
+// Next: one launch over a list of tensors, as grad_clip.cu has it; each byte moves once already.
 // Clipping costs nothing here: the gradient is read anyway, and its factor is one number for all threads.
 //
 // Bit for bit as on a CPU. nvcc joins a product and a sum into one operation with one rounding, the host does not; __fmul_rn

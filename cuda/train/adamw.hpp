@@ -29,7 +29,7 @@ struct AdamwCoefficients {
 };
 
 // From step [1], which counts from 1, and lr [1]; coefficients [1]. A step below 1 and a rate below 0 or not finite, which only
-// the device sees, make the coefficients NaN. Throws ShapeError, and ValueError for settings outside their ranges.
+// the device sees, make step_size and decay NaN, and with them the weights (m and v are updated all the same). Throws ShapeError, and ValueError for settings outside their ranges.
 void adamw_coefficients(const AdamwSettings& settings, View<const int32_t, 1> step, View<const double, 1> lr,
                         View<AdamwCoefficients, 1> coefficients, Stream& stream);
 

@@ -9,6 +9,8 @@
 // Bytes: 4 n for the norm; 8 n for the scaling, where it is done at all. For the 7B model's 6.9e9 gradients the norm reads 28 GB
 // and takes at least 8.3 ms of an H100's 3.35 TB/s; stage 2 reads 1.7 MB. (Floors by arithmetic.)
 //
+// Next: no scaling pass. adamw.cu takes the scale and applies it to the gradients that it reads anyway.
+//
 // Why two stages, and not one atomic addition a block: floating-point sums depend on their order, atomics come in any, and two
 // runs from the same seed would part after the first step. Here each sum has one order. A second kernel is also the
 // barrier between all blocks that a single kernel does not have. Why double: the square of a gradient of 1e20 is no float, and

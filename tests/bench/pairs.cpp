@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cuda/core/device.hpp"
+#include "ref/core/error.hpp"
 #include "tests/bench/measure.hpp"
 #include "tests/judge/judge.hpp"
 #include "tests/pairs/on_device.hpp"
@@ -136,8 +137,14 @@ void add(const Pair& pair, const Candidate& candidate) {
   const bool has_gpu = cuda::backend() == cuda::Backend::device;
   if (candidate.launch && !candidate.supports(has_gpu ? pair.bench_on_device : pair.bench)) return;
   const auto run = !candidate.launch ? reference : has_gpu ? on_device : on_executor;
-  auto* b = benchmark::RegisterBenchmark(
-      name.c_str(), [&pair, &candidate, run](benchmark::State& state) { run(state, pair, candidate); });
+  auto* b = benchmark::RegisterBenchmark(name.c_str(), [&pair, &candidate, run](benchmark::State& state) {
+    // One that fails leaves the others their turn.
+    try {
+      run(state, pair, candidate);
+    } catch (const Error& e) {
+      state.SkipWithError(e.what());
+    }
+  });
   b->UseManualTime()->Unit(benchmark::kMicrosecond);
   if (run == on_device) b->Iterations(runs_on_device);
 }

@@ -43,7 +43,7 @@ void check_inspection(const InspectionOptions& options) {
   try {
     inspector::text(inspector::Report(), print_options(options));
   } catch (const ValueError& e) {
-    throw UsageError("--gpu", "a GPU of the table", e.what());
+    throw UsageError("--gpu", e.what(), "'" + options.gpu + "'");
   }
 }
 

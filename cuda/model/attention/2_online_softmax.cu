@@ -115,6 +115,7 @@ void attention_online_forward(In<T, 4> q, In<T, 4> k, In<T, 4> v, Out<T, 4> y, V
   const AttentionShape s = attention_shape<T>("attention_online_forward", q, k, v, d_max);
   check_shape("attention_online_forward", "y", y, {s.batch, s.seq, s.n_heads, s.d_head});
   check_shape("attention_online_forward", "lse", lse, {s.batch, s.n_heads, s.seq});
+  check_heads("attention_online_forward", s);
   if (s.queries() == 0) return;
   const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(s.d_head)));
   const dim3 grid(static_cast<unsigned>(ceil_div<int64_t>(s.seq, block_rows)),

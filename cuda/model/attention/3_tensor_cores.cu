@@ -193,6 +193,7 @@ void attention_tensor_core_forward(View<const bf16, 4> q, View<const bf16, 4> k,
                         static_cast<const void*>(v.data), static_cast<const void*>(y.data)})
     if (const auto address = reinterpret_cast<uintptr_t>(p); address % 16 != 0)
       throw ValueError(operation, "addresses that are multiples of 16", std::to_string(address));
+  check_heads(operation, s);
   if (s.queries() == 0) return;
   if (s.d_head == 64)
     run<64>(q, k, v, y, lse, stream);

@@ -29,4 +29,10 @@ AttentionShape attention_shape(const char* operation, const View<const T, 4>& q,
   return s;
 }
 
+// Steps 2 and 3 have a row of blocks for each head of each sequence, of which a grid can have 65,535.
+inline void check_heads(const char* operation, const AttentionShape& s) {
+  if (s.batch * s.n_heads > 65535)
+    throw ShapeError(operation, "at most 65535 heads in a batch", std::to_string(s.batch * s.n_heads));
+}
+
 }  // namespace dsllm::cuda

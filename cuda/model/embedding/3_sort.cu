@@ -15,8 +15,10 @@
 // in the size of a bucket, with 32 comparisons at a time: little for text, where the most frequent of 8192 tokens comes 400
 // times.
 //
+// Parallel over: positions (count, place, order) and tiles of buckets (scan). FLOPs: none, integers alone.
 // Bytes: about 40 n and 16 vocab, 2 MB for n = 8192 and vocab = 102,400: below 1 us on an H100 (3.35 TB/s; computed, not
 // measured), so what takes time are the five launches. Nothing goes back to the host between them.
+// Next step: sums of gradients in this order.
 #include <string>
 
 #include "cuda/core/reduce.hpp"

@@ -81,7 +81,8 @@ __global__ void __launch_bounds__(Threads)
     }
 }
 
-// A thread keeps at most 16 columns: more would not leave the registers for two blocks on a multiprocessor.
+// A thread keeps at most 16 columns. With blocks of 256 threads (d up to 4096) that leaves registers for two blocks on a
+// multiprocessor; with 512 (d up to 8192) for one, and the parts take two rounds.
 template <class T>
 constexpr int max_vectors = 16 / Vector<T>::size;
 
