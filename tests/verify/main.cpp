@@ -188,7 +188,14 @@ int main(int argc, char** argv) {
   app.add_option("--op", o.operations, "only this operation; may be given again")->type_name("NAME");
   app.add_option("--shape", o.shape, "this one case in place of the operation's own: n=3,d=64,eps=1e-6")
       ->type_name("FIELD=NUMBER,...");
-  app.add_option("--seed", o.seed, "of the inputs")->capture_default_str();
+  app.add_option("--seed", o.seed, "of the inputs")
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            const bool whole = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+            return whole ? std::string() : "expected a whole number from 0 on, got '" + text + "'";
+          },
+          "NUMBER"))
+      ->capture_default_str();
   app.add_flag(
       "--inspect", o.inspect,
       "under the inspector: a race fails; with --op also memory traffic and bank conflicts, per line");
