@@ -5,6 +5,7 @@
 #include "cuda/simt/inspector/inspector.hpp"
 #include "cuda/simt/inspector/print.hpp"
 #include "ref/core/error.hpp"
+#include "ref/core/gpu.hpp"
 #include "ref/core/json.hpp"
 #include "tests/verify/inspection.hpp"
 
@@ -40,11 +41,12 @@ bool can_inspect() {
 }
 
 void check_inspection(const InspectionOptions& options) {
-  try {
-    inspector::text(inspector::Report(), print_options(options));
-  } catch (const ValueError& e) {
-    throw UsageError("--gpu", e.what(), "'" + options.gpu + "'");
-  }
+  std::string names;
+  for (const Gpu& gpu : all_gpus()) names += (names.empty() ? "" : ", ") + gpu.name;
+  if (std::none_of(all_gpus().begin(), all_gpus().end(),
+                   [&](const Gpu& gpu) { return gpu.name == options.gpu; }))
+    throw UsageError("--gpu", "one of " + names, "'" + options.gpu + "'");
+  inspector::text(inspector::Report(), print_options(options));
 }
 
 void begin_inspection() {
