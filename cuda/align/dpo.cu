@@ -105,18 +105,6 @@ __global__ void __launch_bounds__(pair_threads)
   metrics.data[dpo_accuracy] = static_cast<float>(right / n);
 }
 
-void check(const DpoSettings& s, int64_t n) {
-  const auto require = [](bool holds, const char* rule, double got) {
-    if (!holds) throw ValueError("dpo_loss", rule, std::to_string(got));
-  };
-  require(n >= 1, "at least one pair", static_cast<double>(n));
-  require(s.beta > 0 && std::isfinite(s.beta), "beta > 0", s.beta);
-  require(s.label_smoothing >= 0 && s.label_smoothing < 0.5, "label_smoothing in [0, 0.5)",
-          s.label_smoothing);
-  require(s.label_smoothing == 0 || s.loss == DpoSettings::Loss::sigmoid,
-          "no label_smoothing with the ipo and hinge losses", s.label_smoothing);
-}
-
 }  // namespace
 
 template <class T>
@@ -161,7 +149,7 @@ void dpo_loss(const DpoSettings& settings, View<const float, 1> policy_chosen,
   shape("rewards_chosen", rewards_chosen);
   shape("rewards_rejected", rewards_rejected);
   check_shape("dpo_loss", "metrics", metrics, {dpo_metrics});
-  check(settings, n);
+  settings.validate(n);
   const Pairs pairs{
       policy_chosen.data, policy_rejected.data, reference_chosen.data, reference_rejected.data, losses.data,
       dchosen.data,       drejected.data,       rewards_chosen.data,   rewards_rejected.data,   n};

@@ -72,7 +72,7 @@ __forceinline__ void store16(T* p, const Vector<T>& v) {
   simt::store16(p, &v);
 }
 template <class T>
-Vector<T, 8> load8(const T* p) {
+__forceinline__ Vector<T, 8> load8(const T* p) {
   Vector<T, 8> v;
   simt::load8(&v, p);
   return v;

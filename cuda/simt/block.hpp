@@ -20,6 +20,10 @@ namespace dsllm::cuda::simt {
 inline constexpr unsigned warp_size = 32;
 inline constexpr unsigned max_block_threads = 1024;
 
+constexpr uint32_t bit(unsigned lane) {
+  return 1u << lane;
+}
+
 struct Index3 {
   unsigned x = 0, y = 0, z = 0;
 };
@@ -143,6 +147,7 @@ class Block {
 
  private:
   friend void fiber_main();
+  static constexpr int64_t shared_fence = 1 << 20;  // behind shared memory: nobody steps over it by accident
 
   void start(const Grid& grid, int64_t index);
   void run_threads();  // on the first fiber of a block
@@ -161,6 +166,7 @@ class Block {
     const unsigned next = next_thread();
     if (next != me) resume(&fiber_[me], next);
   }
+  // turns.cpp
   unsigned next_thread();
   unsigned next_elsewhere();
   unsigned next_forward(unsigned from);
@@ -168,6 +174,7 @@ class Block {
   unsigned next_random();
   unsigned turn(unsigned i) const;
   void release_barrier();
+  // wrong_kernel.cpp
   [[noreturn]] void deadlock();
   [[noreturn]] void divergent_barrier(unsigned missing, const std::string& what);
   [[noreturn]] void barrier_without_some(BarrierKind kind, Site site);
@@ -197,7 +204,6 @@ class Block {
   Stacks stacks_;
 
   const Grid* grid_ = nullptr;
-  Index3 last_grid_, last_block_;
   int64_t index_ = 0;
   std::byte* shared_memory_;  // the mapping; shared_ ends at its end, before a page that faults
   std::byte* shared_ = nullptr;
@@ -230,7 +236,7 @@ inline void Block::set_thread(unsigned thread) {
 inline void Block::resume(Fiber* save, unsigned thread) {
   set_thread(thread);
   Warp& w = warps_[thread / warp_size];
-  const uint32_t me = 1u << (thread % warp_size);
+  const uint32_t me = bit(thread % warp_size);
   if (!(w.started & me)) [[unlikely]] {
     w.started |= me;
     fiber_[thread] = stacks_.fresh(thread);
@@ -251,7 +257,7 @@ inline unsigned Block::next_thread() {
 
 inline Collective& Block::join(uint32_t mask, const char* operation, Site site) {
   Warp& w = warp();
-  const uint32_t me = 1u << (thread_ % warp_size);
+  const uint32_t me = bit(thread_ % warp_size);
   Collective& first = w.pending[0];
   if (w.n_pending == 1 && first.mask == mask && first.operation == operation) [[likely]] {
     first.arrived |= me;
@@ -276,7 +282,7 @@ unsigned Block::collective(uint32_t mask, const char* operation, Site site, cons
     complete(c);
   } else {
     w.site[lane] = site;
-    w.at_collective |= 1u << lane;
+    w.at_collective |= bit(lane);
     wait();
   }
   return lane;

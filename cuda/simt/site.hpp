@@ -2,12 +2,18 @@
 // compiler fills in at the place of the call.
 #pragma once
 
+#include <cstring>
+
 namespace dsllm::cuda::simt {
 
 struct Site {
   const char* file = "";
   int line = 0;
 };
+
+inline bool same_place(Site a, Site b) {
+  return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
+}
 
 }  // namespace dsllm::cuda::simt
 

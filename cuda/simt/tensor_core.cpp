@@ -8,6 +8,7 @@
 #include "cuda/simt/block.hpp"
 #include "cuda/simt/checks.hpp"
 #include "cuda/simt/observer.hpp"
+#include "cuda/simt/symbols.hpp"
 #include "ref/core/bf16.hpp"
 
 namespace dsllm::cuda::simt {
@@ -68,11 +69,16 @@ void scatter(const Warp& w, const Tiles& tiles) {
   }
 }
 
-void full_warp(const Block& block, uint32_t mask, const char* operation, Site site) {
+// PTX calls these instructions `.aligned`: all lanes of a full warp have to come to the very same one. The last lane to
+// arrive looks where the others wait.
+void check_aligned_warp(const Warp& w, uint32_t mask, const char* operation, Site site) {
   if (mask != ~0u)
     current->fail(fmt::format("{} by all 32 lanes of a warp", operation),
                   fmt::format("a warp of {} threads", std::popcount(mask)), site);
-  (void)block;
+  for (unsigned lane = 0; lane < warp_size; ++lane)
+    if (lane != current->lane() && !same_place(w.site[lane], site))
+      current->fail(fmt::format("all lanes of a warp at the same {} ({})", operation, describe(site)),
+                    fmt::format("lane {} at the one at {}", lane, describe(w.site[lane])), site);
 }
 
 }  // namespace
@@ -85,7 +91,7 @@ void mma(MmaType type, float* d, const uint32_t* a, const uint32_t* b, Site site
                            : type == MmaType::f16 ? "mma.m16n8k16 of f16"
                                                   : "mma.m16n8k8 of tf32";
   block.collective(~0u, name, site, [&](Warp& w, uint32_t mask) {
-    full_warp(block, mask, name, site);
+    check_aligned_warp(w, mask, name, site);
     Tiles tiles;
     gather(type, w, tiles);
     const int depth = type == MmaType::tf32 ? 8 : 16;
@@ -120,7 +126,7 @@ void load_matrix(int count, bool transposed, uint32_t* registers, const void* ro
     check_read(row, 16, __builtin_return_address(0));
   }
   block.collective(~0u, name, site, [&](Warp& w, uint32_t mask) {
-    full_warp(block, mask, name, site);
+    check_aligned_warp(w, mask, name, site);
     const auto arguments = [&](int lane) -> const MatrixArguments& {
       return *static_cast<const MatrixArguments*>(w.arguments[lane]);
     };

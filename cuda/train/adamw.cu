@@ -125,17 +125,13 @@ void launch_update(const char* operation, View<const AdamwCoefficients, 1> coeff
 
 void adamw_coefficients(const AdamwSettings& settings, View<const int32_t, 1> step, View<const double, 1> lr,
                         View<AdamwCoefficients, 1> coefficients, Stream& stream) {
-  const auto require = [](bool holds, const char* rule, double got) {
-    if (!holds) throw ValueError("adamw_coefficients", rule, std::to_string(got));
-  };
   check_shape("adamw_coefficients", "step", step, {1});
   check_shape("adamw_coefficients", "lr", lr, {1});
   check_shape("adamw_coefficients", "coefficients", coefficients, {1});
-  require(settings.weight_decay >= 0 && std::isfinite(settings.weight_decay), "a finite weight decay >= 0",
-          settings.weight_decay);
-  require(settings.beta1 >= 0 && settings.beta1 < 1, "beta1 in [0, 1)", settings.beta1);
-  require(settings.beta2 >= 0 && settings.beta2 < 1, "beta2 in [0, 1)", settings.beta2);
-  require(static_cast<float>(settings.eps) > 0 && std::isfinite(settings.eps), "eps > 0", settings.eps);
+  settings.validate("adamw_coefficients");
+  // An eps that rounds to 0 would divide 0 by 0 where no gradient has been.
+  if (!(static_cast<float>(settings.eps) > 0))
+    throw ValueError("adamw_coefficients", "eps > 0 as a float", std::to_string(settings.eps));
   launch(stream, {1, 1}, make_coefficients, settings, step, lr, coefficients);
 }
 

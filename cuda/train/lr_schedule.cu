@@ -78,7 +78,7 @@ void learning_rate(const LrSchedule& schedule, int64_t total_steps, View<const i
   curve.warmup_steps = schedule.warmup_steps;
   curve.total_steps = total_steps;
   for (const LrStage& stage : schedule.stages) {
-    curve.last_before[curve.stages] = std::llround(stage.fraction * static_cast<double>(total_steps));
+    curve.last_before[curve.stages] = steps_before(stage.fraction, total_steps);
     curve.factor[curve.stages++] = stage.factor;
   }
   if (n > 0)

@@ -22,18 +22,6 @@ T sigmoid(T z) {
   return z >= 0 ? 1 / (1 + e) : e / (1 + e);
 }
 
-void check(const DpoSettings& s, int64_t n) {
-  const auto require = [](bool holds, const char* rule, double got) {
-    if (!holds) throw ValueError("dpo_loss", rule, fmt::format("{}", got));
-  };
-  require(n >= 1, "at least one pair", static_cast<double>(n));
-  require(s.beta > 0 && std::isfinite(s.beta), "beta > 0", s.beta);
-  require(s.label_smoothing >= 0 && s.label_smoothing < 0.5, "label_smoothing in [0, 0.5)",
-          s.label_smoothing);
-  require(s.label_smoothing == 0 || s.loss == DpoSettings::Loss::sigmoid,
-          "no label_smoothing with the ipo and hinge losses", s.label_smoothing);
-}
-
 }  // namespace
 
 template <class T>
@@ -53,7 +41,7 @@ DpoMetrics dpo_loss(const DpoSettings& settings, In<T, 1> policy_chosen, In<T, 1
   shape("drejected", drejected);
   shape("rewards_chosen", rewards_chosen);
   shape("rewards_rejected", rewards_rejected);
-  check(settings, n);
+  settings.validate(n);
 
   const T beta = static_cast<T>(settings.beta), smoothing = static_cast<T>(settings.label_smoothing);
   DpoMetrics sum;

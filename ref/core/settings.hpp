@@ -13,6 +13,9 @@ inline constexpr int32_t ignored_target = -1;
 // Rates of one AdamW step (paper, section 2.3); see ref/train/adamw.hpp for the update.
 struct AdamwSettings {
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.1;
+
+  // Throws ValueError, naming the operation, unless the betas are in [0, 1), eps > 0, the decay >= 0, and all finite.
+  void validate(const char* operation) const;
 };
 
 // From this fraction of the run on, the rate is factor times the maximum.
@@ -20,6 +23,11 @@ struct LrStage {
   double fraction = 0, factor = 1;
   bool operator==(const LrStage&) const = default;
 };
+
+// The last step before a stage that begins at `fraction` of total_steps: round(fraction * total_steps).
+inline int64_t steps_before(double fraction, int64_t total_steps) {
+  return std::llround(fraction * static_cast<double>(total_steps));
+}
 
 inline std::vector<LrStage> paper_stages() {
   return {{0.8, std::sqrt(0.1)}, {0.9, 0.1}};
@@ -36,8 +44,7 @@ struct LrSchedule {
 
   // Throws ConfigError, naming the field, its value and the rule, unless total_steps >= 1; max_lr is finite and >= 0; the
   // fractions rise strictly inside (0, 1) and fall on different steps; factors are finite and >= 0; min_ratio is in
-  // [0, 1]; and the warm-up ends before the first drop (multi-step) or before the last step (cosine). (Its body is in
-  // ref/train/lr_schedule.cpp.)
+  // [0, 1]; and the warm-up ends before the first drop (multi-step) or before the last step (cosine).
   void validate(int64_t total_steps) const;
 };
 
@@ -48,6 +55,9 @@ struct DpoSettings {
   double beta = 0.1;
   double label_smoothing = 0;  // sigmoid only, in [0, 0.5)
   bool reference_free = false;
+
+  // Throws ValueError unless there is a pair, beta > 0 and finite, label_smoothing in [0, 0.5) and 0 but for sigmoid.
+  void validate(int64_t pairs) const;
 };
 
 }  // namespace dsllm

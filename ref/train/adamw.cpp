@@ -25,10 +25,9 @@ AdamwCoefficients<T>::AdamwCoefficients(const AdamwSettings& settings, double lr
   require(step >= 1, "a step that counts from 1", static_cast<double>(step));
   require(lr >= 0 && std::isfinite(lr), "a finite learning rate >= 0", lr);
   require(weight_decay >= 0 && std::isfinite(weight_decay), "a finite weight decay >= 0", weight_decay);
-  require(settings.beta1 >= 0 && settings.beta1 < 1, "beta1 in [0, 1)", settings.beta1);
-  require(settings.beta2 >= 0 && settings.beta2 < 1, "beta2 in [0, 1)", settings.beta2);
+  settings.validate("adamw_step");
   // An eps that rounds to 0 would divide 0 by 0 where no gradient has been.
-  require(static_cast<T>(settings.eps) > 0 && std::isfinite(settings.eps), "eps > 0", settings.eps);
+  require(static_cast<T>(settings.eps) > 0, "eps > 0", settings.eps);
   beta1 = static_cast<T>(settings.beta1);
   one_minus_beta1 = static_cast<T>(1 - settings.beta1);
   beta2 = static_cast<T>(settings.beta2);

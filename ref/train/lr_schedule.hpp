@@ -25,12 +25,10 @@ namespace dsllm::ref {
 using dsllm::LrSchedule;
 using dsllm::LrStage;
 using dsllm::paper_stages;
+using dsllm::steps_before;
 
 // "multi-step", "cosine". Throws ConfigError for another name.
 LrSchedule::Shape lr_shape(const std::string& name);
-
-// The last step of a stage that begins at `fraction` of total_steps: round(fraction * total_steps).
-int64_t steps_before(double fraction, int64_t total_steps);
 
 // The rate of step 1 .. total_steps. Throws ValueError for another step. The schedule must be valid.
 double learning_rate(const LrSchedule& schedule, int64_t step, int64_t total_steps);

@@ -97,7 +97,7 @@ TEST_CASE("DPO on the device: settings and shapes are checked, a reference that 
   CHECK_THROWS_WITH_AS(run(s, none), "dpo_loss: expected reference_chosen [3], got [0]", ShapeError);
   s.reference_free = true;
   CHECK_NOTHROW(run(s, none));
-  CHECK_THROWS_WITH_AS(run(s, none, 0), "dpo_loss: expected at least one pair, got 0.000000", ValueError);
+  CHECK_THROWS_WITH_AS(run(s, none, 0), "dpo_loss: expected at least one pair, got 0", ValueError);
   s.beta = 0;
   CHECK_THROWS_AS(run(s, none), ValueError);
   s = {DpoSettings::Loss::hinge, 0.1, 0.1, true};

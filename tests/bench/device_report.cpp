@@ -25,14 +25,23 @@ std::string cell(const std::string& text) {
   return quoted + "\"";
 }
 
+// Why a run has no numbers, or "". Google Benchmark 1.8 renamed what 1.7 calls error_occurred.
+template <class Run>
+std::string error_of(const Run& run) {
+  if constexpr (requires { run.error_occurred; })
+    return run.error_occurred ? run.error_message : "";
+  else
+    return run.skipped ? run.skip_message : "";
+}
+
 }  // namespace
 
 void DeviceReport::ReportRuns(const std::vector<Run>& runs) {
   for (const Run& run : runs) {
     const std::string name = run.run_name.function_name;
     const size_t slash = name.find('/');
-    Row row{name.substr(0, slash), slash == std::string::npos ? "" : name.substr(slash + 1), "", {}};
-    if (run.error_occurred) row.error = run.error_message;
+    Row row{
+        name.substr(0, slash), slash == std::string::npos ? "" : name.substr(slash + 1), error_of(run), {}};
     for (const auto& [counter, value] : run.counters) row.counters[counter] = value.value;
     rows_.push_back(row);
   }

@@ -116,7 +116,7 @@ void on_device(benchmark::State& state, const Pair& pair, const Candidate& candi
     times.push_back(timer(device.stream(), [&] { candidate.launch(device); }));
     state.SetIterationTime(times.back());
   }
-  const double bytes = static_cast<double>(bytes_moved(calls.front())), median = quantile(times, 0.5);
+  const double bytes = static_cast<double>(bytes_moved(pair, calls.front())), median = quantile(times, 0.5);
   for (uint64_t seed = 0; seed < sets; ++seed) {
     devices[seed].finish();
     const tests::Verdict verdict =

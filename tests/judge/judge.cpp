@@ -224,7 +224,8 @@ Verdict judge(const Pair& pair, const Candidate& candidate, uint64_t seed,
   return worst;
 }
 
-int64_t bytes_moved(Call& call) {
+int64_t bytes_moved(const Pair& pair, Call& call) {
+  if (pair.bytes) return pair.bytes(call);
   int64_t bytes = 0;
   for (const Argument& a : call.arguments())
     if (a.role != Role::scratch)

@@ -34,7 +34,7 @@ Call make_call(const Pair& pair, const Numbers& numbers, Style style, const Type
 // "n = 3, d = 64, wide"
 std::string describe(const Numbers& numbers, Style style);
 
-// Bytes that the operation has to move at least: inputs and outputs once, updates twice.
-int64_t bytes_moved(Call& call);
+// Bytes that the operation has to move at least: pair.bytes, or inputs and outputs once, updates twice.
+int64_t bytes_moved(const Pair& pair, Call& call);
 
 }  // namespace dsllm::tests

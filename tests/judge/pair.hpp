@@ -140,6 +140,8 @@ struct Pair {
   std::vector<Candidate> plain = {};
   std::vector<std::pair<std::string, std::string>> in_place = {};  // {"y", "x"}: y may be x
   std::function<double(const Numbers&)> flops = {};
+  // Bytes to move at least, where they are not all of each argument: of a table only some rows. See bytes_moved.
+  std::function<int64_t(Call&)> bytes = {};
   // What benchmarks time: a case that takes milliseconds on a CPU, and one that fills a GPU.
   Numbers bench = {}, bench_on_device = {};
 };

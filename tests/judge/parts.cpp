@@ -4,6 +4,7 @@
 #include "ref/core/bf16.hpp"
 #include "tests/judge/gradient.hpp"
 #include "tests/judge/judge.hpp"
+#include "tests/pairs/registry.hpp"
 
 using namespace dsllm;
 using namespace dsllm::tests;
@@ -211,4 +212,18 @@ TEST_CASE("judge: another seed draws other inputs, the same one the same") {
   CHECK(x(1) == x(1));
   CHECK(x(0) != x(1));
   CHECK(x(1) != x(2));
+}
+
+TEST_CASE("bytes to move: of a table only the rows that occur, updates twice, scratch not at all") {
+  const auto bytes = [](const char* operation, const Numbers& numbers) {
+    const Pair& pair = find_pair(operation);
+    Call call = make_call(pair, numbers, Style::normal, {DType::f32, DType::f32, DType::f32});
+    return bytes_moved(pair, call);
+  };
+  // One id, 97 times, in a table of one row of 8; and in one of 300 rows at most 3 ids.
+  CHECK(bytes("embedding_forward", {{"n", 97}, {"vocab", 1}, {"d", 8}}) == 4 * (97 + 8 + 97 * 8));
+  CHECK(bytes("embedding_backward", {{"n", 97}, {"vocab", 1}, {"d", 8}}) == 4 * (97 + 2 * 8 + 97 * 8));
+  CHECK(bytes("embedding_forward", {{"n", 3}, {"vocab", 300}, {"d", 8}}) <= 4 * (3 + 3 * 8 + 3 * 8));
+  CHECK(bytes("swiglu_forward", {{"n", 2}, {"d_ff", 5}, {"scale", 1}}) == 4 * 3 * 10);
+  CHECK(bytes("grad_clip", {{"n", 10}, {"max_norm", 1}}) >= 4 * 2 * 10);
 }

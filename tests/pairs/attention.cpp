@@ -252,10 +252,14 @@ Pair online_forward_pair() {
   };
   p.truth = online_forward<double>;
   p.candidates = {{"ref float", DType::f32, DType::f32, online_forward<float>}};
-  add_cuda<float, bf16>(p, "online softmax", []<class T>(OnDevice& d) {
-    cuda::attention_online_forward<T>(d.in<T, 4>("q"), d.in<T, 4>("k"), d.in<T, 4>("v"), d.out<T, 4>("y"),
-                                      d.out<float, 3>("lse"), d.stream());
-  });
+  const Traits narrow_heads = {.supports = [](const Numbers& s) { return s.size("d_head") <= 128; }};
+  add_cuda<float, bf16>(
+      p, "online softmax",
+      []<class T>(OnDevice& d) {
+        cuda::attention_online_forward<T>(d.in<T, 4>("q"), d.in<T, 4>("k"), d.in<T, 4>("v"), d.out<T, 4>("y"),
+                                          d.out<float, 3>("lse"), d.stream());
+      },
+      narrow_heads);
   add_cuda<bf16>(
       p, "tensor cores",
       []<class T>(OnDevice& d) {
@@ -263,10 +267,13 @@ Pair online_forward_pair() {
                                             d.out<T, 4>("y"), d.out<float, 3>("lse"), d.stream());
       },
       {.supports = [](const Numbers& s) { return s.size("d_head") == 64 || s.size("d_head") == 128; }});
-  add_cuda<float, bf16>(p, "the fastest", []<class T>(OnDevice& d) {
-    cuda::attention_forward<T>(d.in<T, 4>("q"), d.in<T, 4>("k"), d.in<T, 4>("v"), d.out<T, 4>("y"),
-                               d.out<float, 3>("lse"), d.stream());
-  });
+  add_cuda<float, bf16>(
+      p, "the fastest",
+      []<class T>(OnDevice& d) {
+        cuda::attention_forward<T>(d.in<T, 4>("q"), d.in<T, 4>("k"), d.in<T, 4>("v"), d.out<T, 4>("y"),
+                                   d.out<float, 3>("lse"), d.stream());
+      },
+      narrow_heads);
   p.plain = {{"plain float", DType::f32, DType::f32, plain_forward},
              {"plain bf16", DType::bf16, DType::bf16, plain_forward_bf16, DType::f32}};
   // The floor: 8 eps (sixteen roundings, for the rescaling that plain attention does not do) of sum_j p_ij |v_j|, and

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "cuda/model/embedding.hpp"
 #include "ref/core/tensor.hpp"
@@ -43,6 +44,15 @@ const std::vector<Numbers> cases = {
     {{"n", 33}, {"vocab", 1030}, {"d", 4104}}, {{"n", 40}, {"vocab", 5}, {"d", 1027}},
     {{"n", 1100}, {"vocab", 300}, {"d", 16}},  {{"n", 1100}, {"vocab", 1}, {"d", 3}}};
 
+// Of the table only the rows whose ids occur, `times` each, and all of ids and of the activations.
+int64_t bytes_of_rows(Call& c, const char* table, int64_t times, const char* activations) {
+  const auto bytes = [](GuardedArray& a, int64_t elements) { return elements * describe(a.dtype()).size; };
+  GuardedArray &ids = c.array("ids"), &rows = c.array(table), &dense = c.array(activations);
+  const std::vector<double> values = ids.get_all();
+  const auto distinct = static_cast<int64_t>(std::set<double>(values.begin(), values.end()).size());
+  return bytes(ids, ids.size()) + times * bytes(rows, distinct * c.size("d")) + bytes(dense, dense.size());
+}
+
 }  // namespace
 
 std::vector<Pair> embedding_pairs() {
@@ -66,6 +76,7 @@ std::vector<Pair> embedding_pairs() {
     return {{"y", each(truth.array("y").size(), [](int64_t) { return 0.0; })}};
   };
   f.flops = [](const Numbers&) { return 0.0; };
+  f.bytes = [](Call& c) { return bytes_of_rows(c, "weight", 1, "y"); };
   f.bench = {{"n", 512}, {"vocab", 4096}, {"d", 1024}};
   f.bench_on_device = {{"n", 16384}, {"vocab", 32768}, {"d", 1024}};
 
@@ -105,6 +116,7 @@ std::vector<Pair> embedding_pairs() {
     return {{"dweight", each(gauge.size(), [&](int64_t i) { return eps * units * gauge.data[i]; })}};
   };
   b.flops = [](const Numbers& s) { return s.at("n") * s.at("d"); };
+  b.bytes = [](Call& c) { return bytes_of_rows(c, "dweight", 2, "dy"); };
   b.bench = {{"n", 512}, {"vocab", 4096}, {"d", 1024}};
   b.bench_on_device = {{"n", 16384}, {"vocab", 32768}, {"d", 1024}};
 

@@ -286,3 +286,38 @@ TEST_CASE("of several blocks that fail the first one is reported, with any numbe
               "0x00000000 alone, got lane 0, which is not in it");
       });
 }
+
+namespace {
+__global__ void mma_in_two_branches() {
+  float d[4] = {};
+  const uint32_t a[4] = {}, b[2] = {};
+  if (threadIdx.x < 16) {
+    HERE(0, cuda::mma_bf16(d, a, b));
+  } else {
+    HERE(1, cuda::mma_bf16(d, a, b));
+  }
+}
+__global__ void ldmatrix_in_two_branches() {
+  __shared__ uint4 rows[8];
+  if (threadIdx.x < 8) rows[threadIdx.x] = {0, 0, 0, 0};
+  __syncwarp();
+  uint32_t r[1];
+  if (threadIdx.x < 16) {
+    HERE(0, cuda::ldmatrix(r, &rows[threadIdx.x % 8]));
+  } else {
+    HERE(1, cuda::ldmatrix(r, &rows[threadIdx.x % 8]));
+  }
+}
+}  // namespace
+
+TEST_CASE("an aligned instruction that a warp reaches by two branches") {
+  check(wrong({1, 32}, mma_in_two_branches),
+        "kernel mma_in_two_branches, block (0, 0, 0), thread (31, 0, 0), {1}: expected all lanes of a warp "
+        "at the "
+        "same mma.m16n8k16 of bf16 ({1}), got lane 0 at the one at {0}");
+  // Lane 31 went first behind __syncwarp, which it was the last to reach; so lane 30 comes last.
+  check(wrong({1, 32}, ldmatrix_in_two_branches),
+        "kernel ldmatrix_in_two_branches, block (0, 0, 0), thread (30, 0, 0), {1}: expected all lanes of a "
+        "warp at "
+        "the same ldmatrix.x1 ({1}), got lane 0 at the one at {0}");
+}

@@ -133,6 +133,31 @@ TEST_CASE("verify: what is judged can be interrupted, and counts its cases") {
   CHECK(cases == promised);
 }
 
+TEST_CASE("verify: who watches over the cases may fail the verdict, and a race does") {
+  int begun = 0;
+  std::string races;
+  const Watch watch{[&] { ++begun; },
+                    [&](const Pair& pair, const Candidate&, Result& r) {
+                      CHECK(pair.name == "dpo_loss");
+                      reject_races(races, r.verdict);
+                    }};
+  const auto run = [&] {
+    return verify(
+        {find_pair("dpo_loss")}, {}, [](const Candidate& c) { return c.backend == Backend::ref; }, {}, {},
+        &watch);
+  };
+  CHECK(run().at(0).verdict.pass);
+  races = "f: race on x[3]";
+  const Verdict racy = run().at(0).verdict;
+  CHECK_FALSE(racy.pass);
+  CHECK(racy.reason == "the numbers are right by luck: f: race on x[3]");
+  CHECK(begun == 2);
+  Verdict wrong;
+  wrong.pass = false, wrong.reason = "y[0]: wrong";
+  reject_races(races, wrong);
+  CHECK(wrong.reason == "y[0]: wrong");
+}
+
 TEST_CASE("verify: JSON says what the verdicts say, and comes back as it was") {
   Result good{"a", "2.2", "ref float", Backend::cuda_on_device, 3, {}};
   good.verdict.error = 0.25, good.verdict.max_share = 0.5, good.verdict.worst = "y[3]",

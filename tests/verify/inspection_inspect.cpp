@@ -28,7 +28,7 @@ const Numbers& largest_case(const Pair& pair, const Candidate& candidate) {
   for (const Numbers& numbers : pair.cases) {
     if (!candidate.supports(numbers)) continue;
     Call call = make_call(pair, numbers, Style::normal, candidate.types());
-    if (const int64_t bytes = bytes_moved(call); bytes > most) most = bytes, largest = &numbers;
+    if (const int64_t bytes = bytes_moved(pair, call); bytes > most) most = bytes, largest = &numbers;
   }
   if (largest == nullptr) throw ValueError("profile", "a case that the candidate supports", candidate.name);
   return *largest;

@@ -66,11 +66,7 @@ Watch inspection(const Options& options, std::vector<Profile>& profiles) {
   const bool profiled = options.json || !options.operations.empty();
   return {begin_inspection,
           [&options, &profiles, profiled](const Pair& pair, const Candidate& candidate, Result& r) {
-            const std::string races = end_inspection();
-            if (!races.empty() && r.verdict.pass) {
-              r.verdict.pass = false;
-              r.verdict.reason = "the numbers are right by luck: " + races;
-            }
+            reject_races(end_inspection(), r.verdict);
             profiles.push_back({"", Json()});
             if (!profiled || candidate.backend == Backend::ref || pair.cases.empty()) return;
             // A kernel that the executor stopped has no profile.

@@ -119,6 +119,33 @@ TEST_CASE("dsllm-verify: --inspect is another program of the same folder") {
   CHECK(program.run("--inspect --op dpo_loss").out == "inspected --inspect --op dpo_loss\n");
 }
 
+#ifdef DSLLM_VERIFY_INSPECT
+TEST_CASE("dsllm-verify: --inspect profiles a case, line by line, and prints the sources with it") {
+  const Program program;
+  std::filesystem::copy_file(DSLLM_VERIFY_INSPECT, program.folder / "dsllm-verify-inspect");
+  const std::string one = "--inspect --op swiglu_forward --shape n=4,d_ff=64,scale=1 ";
+  const Outcome text = program.run(one);
+  CHECK(text.code == 0);
+  // 256 floats each of gate, up and y, all of it whole sectors.
+  CHECK(contains(text.out, "moved 3072 B, least possible 3072 B (read 2048 B, written 1024 B): 1.00 times"));
+  CHECK(contains(text.out, "1_scalar.cu:"));
+  CHECK(contains(text.out, "no races"));
+  const Json json = parse_json(program.run(one + "--json").out, "out");
+  for (const Json& result : json["results"]) {
+    CHECK(result["profile"]["gpu"] == "h100-sxm");
+    CHECK(result["profile"]["kernels"].size() == 1);
+    CHECK(result["profile"]["kernels"][0]["races"].empty());
+  }
+  CHECK(contains(program.run(one + "--listing").out, "|   1  // SwiGLU"));
+  CHECK(contains(program.run(one + "--gpu a100-sxm").out, "a100-sxm"));
+  const Outcome gpu = program.run(one + "--gpu voodoo2");
+  CHECK(gpu.code == 2);
+  CHECK(contains(gpu.err, "h800-sxm"));
+  CHECK(program.run(one + "--nvcc-report no-such-file").code == 1);
+  CHECK(program.run("--op swiglu_forward --listing").code == 2);
+}
+#endif
+
 TEST_CASE("dsllm-verify: wrong usage exits with 2 and says on standard error what there is") {
   const Program program;
   for (const std::string usage : {"--op no_such", "--op", "--shape n=3", "--op dpo_loss --shape n=3",

@@ -80,6 +80,12 @@ int64_t count_cases(const Pair& pair, const Candidate& candidate) {
   return cases;
 }
 
+void reject_races(const std::string& races, Verdict& verdict) {
+  if (races.empty() || !verdict.pass) return;
+  verdict.pass = false;
+  verdict.reason = "the numbers are right by luck: " + races;
+}
+
 std::vector<Result> verify(const std::vector<Pair>& pairs, const VerifyOptions& options,
                            const std::function<bool(const Candidate&)>& mine,
                            const std::function<void(const Result&)>& report,

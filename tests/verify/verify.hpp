@@ -43,6 +43,9 @@ struct Watch {
   std::function<void(const Pair&, const Candidate&, Result&)> end;
 };
 
+// A race fails a verdict that the numbers passed; a verdict that failed keeps its reason.
+void reject_races(const std::string& races, Verdict& verdict);
+
 // Every candidate that `mine` accepts. report is called with each result when it is there, before_case before each case;
 // what that throws ends the work. Throws UsageError if the operation cannot have the shape that was given.
 std::vector<Result> verify(const std::vector<Pair>& pairs, const VerifyOptions& options,

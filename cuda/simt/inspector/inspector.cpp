@@ -392,7 +392,7 @@ static std::unique_ptr<Inspector> in_place;
 
 void begin() {
   if (backend() != Backend::inspect)
-    throw ValueError("inspector", "kernels compiled for it (dsllm_kernels_inspected)", "others");
+    throw ValueError("inspector", "kernels compiled for it (dsllm_kernels_inspect)", "others");
   at_work = false;
   in_place = std::make_unique<Inspector>();
   observer = in_place.get();
