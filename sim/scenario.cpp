@@ -96,7 +96,8 @@ Machine machine_of(const Cluster& cluster, const Recipe& recipe) {
       m.gpus <= m.gpus_per_node
           ? std::max(cluster.network_bytes_per_s, gpu.scale_out_bytes_per_s)
           : chosen(cluster.network_bytes_per_s, gpu.scale_out_bytes_per_s, "network_bytes_per_s");
-  m.generation = gpu.compute_capability;
+  m.compute_capability = gpu.compute_capability;
+  m.sm_count = gpu.sm_count;
   return m;
 }
 

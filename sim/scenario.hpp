@@ -54,7 +54,8 @@ struct Cluster {
 struct Machine {
   int64_t gpus = 8, gpus_per_node = 8;
   double flops_per_s = 0, hbm_bytes = 0, hbm_bytes_per_s = 0, node_bytes_per_s = 0, network_bytes_per_s = 0;
-  int generation = 0;  // compute capability: 70, 80, 90, 100; efficiency curves differ by it
+  int compute_capability = 0;  // 70, 80, 90, 100: efficiency curves differ by it
+  int sm_count = 0;            // streaming multiprocessors; 0: not published
 };
 
 enum class ScheduleKind { gpipe, one_f_one_b, interleaved, zb_h1, zb_h2, dualpipe };

@@ -1,0 +1,136 @@
+#include "sim/step_time.hpp"
+
+#include <algorithm>
+
+namespace dsllm::sim {
+
+double layer_parameters(const Model& m, const Layout& l) {
+  const double tp = static_cast<double>(l.tp);
+  const double d = static_cast<double>(m.d_model);
+  const double kv = static_cast<double>(std::max(m.kv_dim() / l.tp, m.d_head));
+  const double attention = 2 * d * static_cast<double>(m.q_dim()) / tp + 2 * d * kv;
+  return attention + (m.gated ? 3 : 2) * d * static_cast<double>(m.d_ff) / tp + 2 * d;
+}
+
+double stage_parameters(const Model& m, const Layout& l, int64_t stage) {
+  const double table =
+      static_cast<double>(m.vocab_size) * static_cast<double>(m.d_model) / static_cast<double>(l.tp);
+  double parameters = static_cast<double>(layers_of_stage(m, l, stage)) * layer_parameters(m, l);
+  if (stage == 0) parameters += table;
+  if (stage == l.pp - 1 && (!m.tied || l.pp > 1)) parameters += table;
+  return parameters;
+}
+
+namespace {
+
+// A layer's weights gathered (for each pass) and its gradients scattered, beside its kernels.
+struct ZeroThree {
+  double gather_s = 0, scatter_s = 0;
+};
+
+ZeroThree zero_three(const Rates& rates, const Scenario& s) {
+  if (s.layout.zero < 3) return {};
+  const Group group = gradient_group(rates.machine, s.layout);
+  const double parameters = layer_parameters(s.model, s.layout);
+  return {all_gather_s(rates, group, parameters * static_cast<double>(s.recipe.weight_bytes)),
+          reduce_scatter_s(rates, group, parameters * static_cast<double>(s.recipe.reduce_bytes))};
+}
+
+// `layers` in a row, each waiting for its weights, which are fetched ahead.
+double with_network(double layers, double compute_s, double network_s) {
+  if (!(network_s > 0) || !(layers > 0)) return layers * compute_s;
+  return network_s + (layers - 1) * std::max(compute_s, network_s) + compute_s;
+}
+
+}  // namespace
+
+void pipeline_of(const Rates& rates, const Scenario& s, Pipeline& p) {
+  const Layout& l = s.layout;
+  const LayerTime layer = layer_time(rates, s);
+  const EndsTime ends = ends_time(rates, s);
+  const ZeroThree zero = zero_three(rates, s);
+  const bool dualpipe = l.schedule == ScheduleKind::dualpipe;
+  const bool splits = l.schedule == ScheduleKind::zb_h1 || l.schedule == ScheduleKind::zb_h2;
+  p.kind = l.schedule;
+  p.stages = l.pp;
+  p.micro_batches = l.micro_batches();
+  p.chunks = dualpipe ? 2 : l.interleave;
+  p.times.resize(static_cast<size_t>(p.stages * p.chunks));
+  for (int64_t stage = 0; stage < p.stages; ++stage)
+    for (int64_t chunk = 0; chunk < p.chunks; ++chunk) {
+      const int64_t part = dualpipe ? (chunk == 0 ? stage : p.stages - 1 - stage) : chunk * p.stages + stage;
+      const int64_t parts = dualpipe ? p.stages : p.stages * p.chunks;
+      const double layers = static_cast<double>(dualpipe ? layers_of_stage(s.model, l, part)
+                                                         : layers_of_chunk(s.model, l, stage, chunk));
+      const double backward_s = splits ? layer.backward_input_s + layer.backward_weight_s : layer.backward_s;
+      ChunkTimes t;
+      t.forward_s = with_network(layers, layer.forward_s, zero.gather_s);
+      t.backward_weight_s = layers * layer.backward_weight_s;
+      t.backward_input_s =
+          with_network(layers, backward_s, zero.gather_s + zero.scatter_s) - t.backward_weight_s;
+      if (part == 0) {
+        t.forward_s += ends.embedding_forward_s;
+        t.backward_weight_s += ends.embedding_backward_s;
+      }
+      if (part == parts - 1) {
+        t.forward_s += ends.head_forward_s;
+        t.backward_input_s += ends.head_backward_input_s;
+        t.backward_weight_s += ends.head_backward_weight_s;
+      }
+      const double chunks = static_cast<double>(p.chunks);
+      t.forward_s += rates.constants.micro_batch_s / 3 / chunks;
+      t.backward_input_s += 2 * rates.constants.micro_batch_s / 3 / chunks;
+      p.times[static_cast<size_t>(stage * p.chunks + chunk)] = t;
+    }
+  const double boundary = 2 * static_cast<double>(l.micro_batch * s.model.seq_len) /
+                          static_cast<double>(l.cp) * static_cast<double>(s.model.d_model) /
+                          static_cast<double>(l.sp ? l.tp : 1);
+  p.send_s = l.pp > 1 ? send_s(rates, stages_share_a_node(rates.machine, l), boundary) : 0;
+  p.send_blocks = !s.recipe.overlap_pp;
+  p.overlapped_pair_s = 0;
+}
+
+TailTime tail_time(const Rates& rates, const Scenario& s, const LayerTime& layer, int64_t stage) {
+  const Layout& l = s.layout;
+  const Group group = gradient_group(rates.machine, l);
+  const double replicas = static_cast<double>(group.size);
+  const double parameters = stage_parameters(s.model, l, stage);
+  const double per_layer = layer_parameters(s.model, l);
+  const double layers = static_cast<double>(layers_of_stage(s.model, l, stage));
+  const double ends = parameters - layers * per_layer;
+  TailTime t;
+  if (group.size > 1 && l.zero < 3) {
+    const auto reduce_s = [&](double count) {
+      const double bytes = count * static_cast<double>(s.recipe.reduce_bytes);
+      return l.zero == 0 ? all_reduce_s(rates, group, bytes) : reduce_scatter_s(rates, group, bytes);
+    };
+    const double layer_s = reduce_s(per_layer), ends_s = ends > 0 ? reduce_s(ends) : 0;
+    t.gradients_s = layers * layer_s + ends_s;
+    if (s.recipe.overlap_dp) {
+      // The last backward pass frees one layer's gradients after the other; the embedding's are the last.
+      TwoStreams streams;
+      double at = 0;
+      for (double i = 0; i < layers; ++i) {
+        at = streams.compute(layer.backward_s * rates.constants.dp_overlap_slowdown);
+        streams.network(layer_s, at);
+      }
+      streams.network(ends_s, at);
+      t.gradients_exposed_s = streams.end() - at;
+      t.slowdown_s = layers * layer.backward_s * (rates.constants.dp_overlap_slowdown - 1);
+    } else {
+      t.gradients_exposed_s = t.gradients_s;
+    }
+    if (l.zero == 1 || l.zero == 2)
+      t.weights_exposed_s =
+          all_gather_s(rates, group, parameters * static_cast<double>(s.recipe.weight_bytes));
+  }
+  // Read the gradient, read and write master copy and moments, write the weight.
+  const Recipe& r = s.recipe;
+  const double bytes =
+      static_cast<double>(r.gradient_bytes + 2 * (r.master_bytes + r.moment_bytes) + r.weight_bytes);
+  t.optimizer_s =
+      rates.constants.optimizer_passes * memory_s(rates, bytes * parameters / (l.zero >= 1 ? replicas : 1));
+  return t;
+}
+
+}  // namespace dsllm::sim
