@@ -17,9 +17,8 @@ Link within_node(const Rates& r) {
 
 // One GPU's share of the network, among `nodes` nodes.
 Link between_nodes(const Rates& r, int64_t nodes) {
-  const double decay = std::pow(static_cast<double>(nodes), -r.constants.network_decay);
-  return {r.machine.network_bytes_per_s * r.constants.network_fraction * decay,
-          r.constants.network_latency_s};
+  const double decay = std::pow(static_cast<double>(nodes), -r.chip.network_decay);
+  return {r.machine.network_bytes_per_s * r.chip.network_fraction * decay, r.constants.network_latency_s};
 }
 
 // What a ring through the whole group sees: its slowest link.

@@ -55,10 +55,11 @@ class Block {
     up_s_ = gemm_s(rates, z_.tokens, z_.gates * z_.f, z_.d);
     down_s_ = gemm_s(rates, z_.tokens, z_.d, z_.f);
     core_s_ = core_forward();
-    norm_s_ = memory_s(rates, 2 * 2 * z_.sharded * z_.d);
+    const double passes = s.model.gated ? rates.constants.elementwise_passes : 1;
+    norm_s_ = memory_s(rates, passes * 2 * 2 * z_.sharded * z_.d);
     residual_s_ = memory_s(rates, 3 * 2 * z_.sharded * z_.d);
-    rope_s_ = s.model.gated ? memory_s(rates, 2 * 2 * z_.tokens * (z_.q + z_.kv)) : 0;
-    act_s_ = memory_s(rates, 2 * (z_.gates + 1) * z_.tokens * z_.f);
+    rope_s_ = s.model.gated ? memory_s(rates, passes * 2 * 2 * z_.tokens * (z_.q + z_.kv)) : 0;
+    act_s_ = memory_s(rates, passes * 2 * (z_.gates + 1) * z_.tokens * z_.f);
   }
 
   LayerTime time() const {
@@ -88,6 +89,13 @@ class Block {
     t.backward_weight_s = weights_s();
     t.backward_s = t.recompute_s + fused.end();
     t.backward_input_s = t.recompute_s + split.end();
+    // Kernels are launched one by one: what the processor needs for a pass is its least time.
+    const double host_s = host_forward_s();
+    const double again_s = s_.layout.recompute == Recompute::full ? host_s : 0;
+    t.forward_s = std::max(t.forward_s, host_s);
+    t.backward_s = std::max(t.backward_s, 2 * host_s + again_s);
+    t.backward_input_s = std::max(t.backward_input_s, host_s + again_s);
+    t.backward_weight_s = std::max(t.backward_weight_s, host_s);
     return t;
   }
 
@@ -102,6 +110,15 @@ class Block {
     double seconds = rates_.constants.attention_backward * attention_s(rates_, z_.core_flops);
     if (!s_.recipe.flash_attention) seconds += memory_s(rates_, 6 * 2 * z_.pairs);
     return seconds;
+  }
+  // A third of a layer's launches; the rest are the backward pass's.
+  double host_forward_s() const {
+    const Constants& c = rates_.constants;
+    const double collectives = s_.layout.tp > 1 ? (s_.layout.sp ? 10 : 4) : 0;
+    double each_s = c.host_collective_s;
+    if (s_.layout.pp > 1 && !stages_share_a_node(rates_.machine, s_.layout))
+      each_s += c.host_far_rank_s * static_cast<double>(s_.layout.tp);
+    return (c.host_layer_s + collectives * each_s) / 3;
   }
   double weights_s() const { return qkv_s_ + out_s_ + up_s_ + down_s_; }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <utility>
 
 #include "ref/core/error.hpp"
@@ -57,16 +58,36 @@ Recompute recompute_from_string(std::string_view name) {
   return find(recomputes, "recompute", name);
 }
 
-int64_t layers_of_chunk(const Model& model, const Layout& layout, int64_t stage, int64_t chunk) {
+Split split_layers(const Model& m, const Layout& layout) {
   const int64_t parts = layout.pp * layout.interleave;
-  const int64_t part = chunk * layout.pp + stage;
-  return model.n_layers / parts + (part < model.n_layers % parts ? 1 : 0);
+  if (parts == 1) return {1, m.n_layers, 0, 0};
+  // FLOPs of the head in layers: both are twice their parameters a token.
+  const double d = static_cast<double>(m.d_model);
+  const double layer = 2 * d * static_cast<double>(m.q_dim() + m.kv_dim()) +
+                       (m.gated ? 3 : 2) * d * static_cast<double>(m.d_ff);
+  const double head = static_cast<double>(m.vocab_size) * d / layer;
+  Split best;
+  double slowest = std::numeric_limits<double>::infinity();
+  for (int64_t last = m.n_layers / parts; last >= 0; --last) {
+    const int64_t rest = m.n_layers - last, others = parts - 1;
+    const int64_t longest = (rest + others - 1) / others;
+    const double time = std::max(static_cast<double>(longest), static_cast<double>(last) + head);
+    if (!(time < slowest)) break;  // fewer layers there only make the others longer
+    slowest = time;
+    best = {parts, last, rest / others, rest % others};
+  }
+  return best;
+}
+
+int64_t layers_of_chunk(const Model& model, const Layout& layout, int64_t stage, int64_t chunk) {
+  return split_layers(model, layout).layers(chunk * layout.pp + stage);
 }
 
 int64_t layers_of_stage(const Model& model, const Layout& layout, int64_t stage) {
+  const Split split = split_layers(model, layout);
   int64_t layers = 0;
   for (int64_t chunk = 0; chunk < layout.interleave; ++chunk)
-    layers += layers_of_chunk(model, layout, stage, chunk);
+    layers += split.layers(chunk * layout.pp + stage);
   return layers;
 }
 

@@ -115,7 +115,22 @@ const char* why_impossible(const Scenario& scenario) noexcept;
 // Fills in what the GPU's table knows. Throws ValueError for an unknown GPU or a figure that it does not have.
 Machine machine_of(const Cluster& cluster, const Recipe& recipe);
 
-// Layers of stage `stage`, all its chunks together; the remainder goes to the first stages. [0, n_layers]
+// How the layers are divided into pp * interleave consecutive parts. The head costs as much as some layers, so the last
+// part gets fewer where that makes the slowest part faster; the others are as equal as can be, longer ones last, since
+// the first stages hold the most activations.
+struct Split {
+  int64_t parts = 1;
+  int64_t last = 0;   // layers of the last part
+  int64_t base = 0;   // of the others, and
+  int64_t extra = 0;  // one more for the last so many of them
+  int64_t layers(int64_t part) const {
+    if (part == parts - 1) return last;
+    return base + (part >= parts - 1 - extra ? 1 : 0);
+  }
+};
+Split split_layers(const Model& model, const Layout& layout);
+
+// Layers of one chunk (part chunk * pp + stage), and of a stage with all its chunks.
 int64_t layers_of_chunk(const Model& model, const Layout& layout, int64_t stage, int64_t chunk);
 int64_t layers_of_stage(const Model& model, const Layout& layout, int64_t stage);
 

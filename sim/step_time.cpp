@@ -55,13 +55,13 @@ void pipeline_of(const Rates& rates, const Scenario& s, Pipeline& p) {
   p.stages = l.pp;
   p.micro_batches = l.micro_batches();
   p.chunks = dualpipe ? 2 : l.interleave;
+  const Split split = split_layers(s.model, l);
   p.times.resize(static_cast<size_t>(p.stages * p.chunks));
   for (int64_t stage = 0; stage < p.stages; ++stage)
     for (int64_t chunk = 0; chunk < p.chunks; ++chunk) {
       const int64_t part = dualpipe ? (chunk == 0 ? stage : p.stages - 1 - stage) : chunk * p.stages + stage;
       const int64_t parts = dualpipe ? p.stages : p.stages * p.chunks;
-      const double layers = static_cast<double>(dualpipe ? layers_of_stage(s.model, l, part)
-                                                         : layers_of_chunk(s.model, l, stage, chunk));
+      const double layers = static_cast<double>(split.layers(part));
       const double backward_s = splits ? layer.backward_input_s + layer.backward_weight_s : layer.backward_s;
       ChunkTimes t;
       t.forward_s = with_network(layers, layer.forward_s, zero.gather_s);
