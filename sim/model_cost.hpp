@@ -43,10 +43,10 @@ struct Parameters {
   int64_t head = 0;  // [vocab_size, d_model]; tied: 0
 
   int64_t total() const { return n_layers * layer.total() + embedding + positions + final_norm + head; }
-  // Of matrices that every token is multiplied with: layers, and the head (tied or not). 6 of these is the "6 N" of a
-  // careful writer.
-  int64_t multiplied(bool with_head) const;
-  int64_t head_or_tied = 0;  // the head's products need this many, tied or not
+  // Those of matrices that a token is multiplied with: the layers', and the head's, which may be the embedding.
+  int64_t multiplied(bool with_head) const {
+    return n_layers * layer.matrices() + (with_head ? embedding : 0);
+  }
 };
 Parameters parameters(const Model& model);
 
@@ -95,7 +95,8 @@ double narayanan_parameters(const Model& model);
 double narayanan_step_flops(const Model& model, int64_t batch);
 
 // Korthikanti et al. 2022 (arXiv 2205.05198), GPT with d_ff = 4 d, full attention, FLOPs of a step. Eq. 7, the model's:
-// 72 B L s h^2 (1 + s/(6h) + V/(12 h L)). Eq. 8, the hardware's with selective recomputation: the same with s/(3h).
+// 72 B L s h^2 (1 + s/(6h) + V/(12 h L)). Eq. 8, the hardware's with selective recomputation: the same with s/(3h), as printed; the
+// forward pass of attention's core once more would be s/(4.5h), which flops_per_token counts.
 double korthikanti_model_flops(const Model& model, int64_t batch);
 double korthikanti_hardware_flops(const Model& model, int64_t batch);
 
