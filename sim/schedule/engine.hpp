@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -35,6 +36,9 @@ struct RunOptions {
   bool global_norm = false;
 };
 
+// Throws ConfigError: sync [stages] or empty, its times finite and not negative; buckets 1 to 1024.
+void validate(const RunOptions& options, const Pipeline& pipeline);
+
 struct RankRun {
   double busy_s = 0;         // in passes
   double idle_s = 0;         // makespan less that
@@ -56,8 +60,8 @@ struct PipelineRun {
   double bubble_of_ideal = 0;  // (passes - t) / t: (p-1)/m for 1F1B (Narayanan et al., 2.2)
   double bubble_of_span =
       0;               // (span - t) / span, t the busy_s of the rank with that span (Qi et al., section 5)
-  int64_t passes = 0;  // events: passes,
-  int64_t sends = 0;   // sends, gathers, reductions and optimizer steps
+  int64_t passes = 0;  // events: passes
+  int64_t sends = 0;   // and sends to other ranks
   std::vector<RankRun> ranks;
 
   int64_t events() const { return passes + sends; }
@@ -66,6 +70,11 @@ struct PipelineRun {
 // Holds its buffers, so that the next run of a similar size allocates nothing. Not for use by two threads at once.
 class Engine {
  public:
+  Engine();
+  ~Engine();
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+
   // Builds the lists of pipeline.kind and runs them. Throws ConfigError as validate(). The result lives until the next run.
   const PipelineRun& run(const Pipeline& pipeline, const RunOptions& options = {},
                          Timeline* timeline = nullptr);
@@ -78,6 +87,11 @@ class Engine {
   const Schedule& schedule() const { return schedule_; }  // of the last run that built its own
 
  private:
+  struct Buffers;
+  const PipelineRun& run_lists(const Pipeline& pipeline, const Schedule& schedule, const RunOptions& options,
+                               Timeline* timeline);
+
+  std::unique_ptr<Buffers> buffers_;
   Schedule schedule_;
   PipelineRun result_;
 };

@@ -60,6 +60,10 @@ struct Schedule {
 // or empty, and a weight context at most the activation.
 void validate(const Pipeline& pipeline);
 
+// The rules that any lists for this pipeline keep, whatever their order: chunks and micro-batches that there are, every
+// part of the model done once for every micro-batch (F, B and W each). Throws ValueError naming the rank and the pass.
+void check_lists(const Pipeline& pipeline, const Schedule& schedule);
+
 // The passes of pipeline.kind; reads kind, stages, micro_batches and chunks only. Reuses the memory of `schedule`.
 // Throws ConfigError as validate().
 void build_schedule(const Pipeline& pipeline, Schedule& schedule);
