@@ -1,0 +1,38 @@
+// The best layout: tries the whole space with a fast estimate, and the best of it once more with a slower and better one.
+#pragma once
+
+#include <functional>
+
+#include "ref/core/progress.hpp"
+#include "sim/search/layouts.hpp"
+#include "sim/search/pareto.hpp"
+
+namespace dsllm::sim {
+
+// Time and memory of a possible scenario. Called from many threads at once.
+using CostFunction = std::function<Cost(const Scenario& checked)>;
+
+struct SearchOptions {
+  int64_t top = 10;       // how many of those that fit are kept
+  int64_t too_large = 3;  // and of those that do not, of which the fastest are kept
+  Progress* progress = nullptr;
+};
+
+struct SearchResult {
+  std::vector<Candidate> best;       // fit, ranked
+  std::vector<Candidate> too_large;  // do not fit, ranked: what more memory would buy
+  std::vector<Candidate> front;      // time against memory, of those that fit
+  int64_t layouts = 0;               // numbers in the space = impossible + fit + too large
+  int64_t fit = 0, does_not_fit = 0;
+  std::vector<BrokenRule> broken;  // what made the impossible ones so
+};
+
+// Costs every possible layout of the space. The result depends on neither threads nor chance. Throws ValueError if a cost
+// is not a number.
+SearchResult search(const LayoutSpace& space, const CostFunction& cost, const SearchOptions& options = {});
+
+// Costs these candidates again and ranks them anew; those that do not fit after all are moved to `too_large`, ranked.
+void rerank(const LayoutSpace& space, const CostFunction& better, std::vector<Candidate>& best,
+            std::vector<Candidate>& too_large);
+
+}  // namespace dsllm::sim
