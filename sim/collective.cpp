@@ -12,13 +12,13 @@ struct Link {
 };
 
 Link within_node(const Rates& r) {
-  return {r.machine.node_bytes_per_s * r.constants.node_fraction, r.constants.node_latency_s};
+  return {r.machine.node_bytes_per_s * r.chip.node_fraction, r.chip.node_hop_s};
 }
 
 // One GPU's share of the network, among `nodes` nodes.
 Link between_nodes(const Rates& r, int64_t nodes) {
   const double decay = std::pow(static_cast<double>(nodes), -r.chip.network_decay);
-  return {r.machine.network_bytes_per_s * r.chip.network_fraction * decay, r.constants.network_latency_s};
+  return {r.machine.network_bytes_per_s * r.chip.network_fraction * decay, r.constants.network_hop_s};
 }
 
 // What a ring through the whole group sees: its slowest link.
@@ -29,7 +29,7 @@ Link ring_link(const Rates& r, const Group& group) {
   if (group.per_node > 1) network.bytes_per_s = std::min(network.bytes_per_s, within_node(r).bytes_per_s);
   // Only one hop in per_node leaves the node.
   const double outside = 1 / static_cast<double>(group.per_node);
-  network.hop_s = outside * network.hop_s + (1 - outside) * r.constants.node_latency_s;
+  network.hop_s = outside * network.hop_s + (1 - outside) * r.chip.node_hop_s;
   return network;
 }
 
@@ -48,11 +48,20 @@ Group gradient_group(const Machine& machine, const Layout& layout) {
   return group_of(machine, layout.dp * layout.cp, layout.tp);
 }
 
-double all_gather_s(const Rates& rates, const Group& group, double bytes) {
+namespace {
+
+// (n-1) alpha + (n-1)/n S / beta: once around the ring.
+double around_s(const Rates& rates, const Group& group, double bytes) {
   if (group.size <= 1 || !(bytes > 0)) return 0;
   const Link link = ring_link(rates, group);
   const double n = static_cast<double>(group.size);
   return (n - 1) * link.hop_s + (n - 1) / n * bytes / link.bytes_per_s;
+}
+
+}  // namespace
+
+double all_gather_s(const Rates& rates, const Group& group, double bytes) {
+  return rates.constants.gather_slowdown * around_s(rates, group, bytes);
 }
 
 double reduce_scatter_s(const Rates& rates, const Group& group, double bytes) {
@@ -60,7 +69,7 @@ double reduce_scatter_s(const Rates& rates, const Group& group, double bytes) {
 }
 
 double ring_all_reduce_s(const Rates& rates, const Group& group, double bytes) {
-  return 2 * all_gather_s(rates, group, bytes);
+  return 2 * around_s(rates, group, bytes);
 }
 
 double tree_all_reduce_s(const Rates& rates, const Group& group, double bytes) {
@@ -74,9 +83,8 @@ double tree_all_reduce_s(const Rates& rates, const Group& group, double bytes) {
 double hierarchical_all_reduce_s(const Rates& rates, const Group& group, double bytes) {
   const Group node{group.per_node, group.per_node};
   const Group across{group.nodes(), 1};
-  return reduce_scatter_s(rates, node, bytes) +
-         ring_all_reduce_s(rates, across, bytes / static_cast<double>(group.per_node)) +
-         all_gather_s(rates, node, bytes);
+  return 2 * around_s(rates, node, bytes) +
+         2 * around_s(rates, across, bytes / static_cast<double>(group.per_node));
 }
 
 double all_reduce_s(const Rates& rates, const Group& group, double bytes) {
@@ -106,7 +114,7 @@ double all_to_all_s(const Rates& rates, const Group& group, double bytes) {
 double send_s(const Rates& rates, bool within_node, double bytes) {
   if (!(bytes > 0)) return 0;
   const double beta = within_node ? rates.machine.node_bytes_per_s : rates.machine.network_bytes_per_s;
-  return rates.constants.p2p_latency_s + bytes / (beta * rates.constants.p2p_fraction);
+  return rates.constants.send_latency_s + bytes / (beta * rates.constants.send_fraction);
 }
 
 bool stages_share_a_node(const Machine& machine, const Layout& layout) {

@@ -18,7 +18,8 @@ Group tp_group(const Machine& machine, const Layout& layout);
 Group cp_group(const Machine& machine, const Layout& layout);
 Group gradient_group(const Machine& machine, const Layout& layout);  // dp * cp: who shares the same weights
 
-// (n-1) alpha + (n-1)/n S / beta. A ring over nodes uses the network shares of all its GPUs on a node, so beta is the
+// gather_slowdown * ((n-1) alpha + (n-1)/n S / beta): both are measured to be slower than half of an all-reduce (Korthikanti
+// et al., 6.2). A ring over nodes uses the network shares of all its GPUs on a node, so beta is the
 // smaller of NVLink and per_node shares.
 double all_gather_s(const Rates& rates, const Group& group, double bytes);
 double reduce_scatter_s(const Rates& rates, const Group& group, double bytes);

@@ -77,9 +77,6 @@ void pipeline_of(const Rates& rates, const Scenario& s, Pipeline& p) {
         t.backward_input_s += ends.head_backward_input_s;
         t.backward_weight_s += ends.head_backward_weight_s;
       }
-      const double chunks = static_cast<double>(p.chunks);
-      t.forward_s += rates.constants.micro_batch_s / 3 / chunks;
-      t.backward_input_s += 2 * rates.constants.micro_batch_s / 3 / chunks;
       p.times[static_cast<size_t>(stage * p.chunks + chunk)] = t;
     }
   const double boundary = 2 * static_cast<double>(l.micro_batch * s.model.seq_len) /
@@ -111,18 +108,23 @@ TailTime tail_time(const Rates& rates, const Scenario& s, const LayerTime& layer
       TwoStreams streams;
       double at = 0;
       for (double i = 0; i < layers; ++i) {
-        at = streams.compute(layer.backward_s * rates.constants.dp_overlap_slowdown);
+        at = streams.compute(layer.backward_s);
         streams.network(layer_s, at);
       }
       streams.network(ends_s, at);
       t.gradients_exposed_s = streams.end() - at;
-      t.slowdown_s = layers * layer.backward_s * (rates.constants.dp_overlap_slowdown - 1);
     } else {
       t.gradients_exposed_s = t.gradients_s;
     }
-    if (l.zero == 1 || l.zero == 2)
-      t.weights_exposed_s =
-          all_gather_s(rates, group, parameters * static_cast<double>(s.recipe.weight_bytes));
+    if (l.zero == 1 || l.zero == 2) {
+      t.weights_s = all_gather_s(rates, group, parameters * static_cast<double>(s.recipe.weight_bytes));
+      t.weights_exposed_s = t.weights_s;
+      // The next step's first forward pass starts with the first layer that is there.
+      if (s.recipe.overlap_dp && layers > 0) {
+        const double piece_s = t.weights_s / layers;
+        t.weights_exposed_s = piece_s + (layers - 1) * std::max(0.0, piece_s - layer.forward_s);
+      }
+    }
   }
   // Read the gradient, read and write master copy and moments, write the weight.
   const Recipe& r = s.recipe;

@@ -11,8 +11,8 @@ struct TailTime {
   double gradients_exposed_s = 0;  // of the reduction, what the last backward pass did not hide
   double gradients_s = 0;          // the whole of it, hidden or not
   double optimizer_s = 0;
-  double weights_exposed_s = 0;  // ZeRO 1 and 2: all-gather of the new weights
-  double slowdown_s = 0;         // of the last backward pass by the reduction beside it
+  double weights_s = 0;          // ZeRO 1 and 2: all-gather of the new weights
+  double weights_exposed_s = 0;  // of it, what the next forward pass does not hide
 };
 
 // Fills `pipeline` (its vectors are used again): times of all chunks with collectives of tp, cp and ZeRO 3, and of a send.
