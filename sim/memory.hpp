@@ -16,16 +16,20 @@
 
 namespace dsllm::sim {
 
-// What a program does with memory beyond its tensors; every number's source stands in memory.cpp.
+// What programs do with memory beyond the tensors that the mathematics needs. Sources, and the rows that they were chosen
+// on, stand in memory.cpp.
 struct MemoryConstants {
-  double context_bytes;          // CUDA's context, NCCL's buffers, libraries: not in a framework's own count
-  double fragmentation;          // share of activations, logits and buffers that an allocator loses
-  double gathered_layers;        // ZeRO-3: layers whose weights are there at once
-  double bucket_bytes;           // gradients on their way, where they are copied for that
-  double logits_bytes_in_place;  // a logit from the head to its gradient, in-place cross-entropy
-  double logits_bytes;           // without it
+  double logits_bytes_in_place = 2;  // a logit, when its gradient overwrites it
+  double logits_bytes = 14;     // otherwise: the logit, copies of it in fp32, the gradient in both precisions
+  double mlp_copies_bytes = 4;  // an element of d_ff that a layer of separate kernels keeps beyond ours
+  double gathered_bytes = 1;    // with sp, an element of d_model that is kept gathered, where it need not be
+  double gradient_copy_bytes =
+      2;  // a parameter, where gradients are reduced in buckets of their own (dp above 1)
+  double gathered_layers = 2;    // ZeRO-3: layers whose weights are there at once
+  double fragmentation = 0;      // share of what comes and goes that an allocator loses
+  double context_bytes = 1.5e9;  // CUDA's context, NCCL, libraries; frameworks' own figures leave it out
 };
-extern const MemoryConstants memory_constants;
+inline constexpr MemoryConstants memory_constants;
 
 struct TensorBytes {
   const char* name;
@@ -61,8 +65,8 @@ struct RankMemory {
   double activations = 0;  // of all passes in flight
   double logits = 0;       // and their gradient, on the head's stage
   double buffers = 0;      // of communication, and what one layer needs while it runs
-  double allowance = 0;    // fragmentation
-  double context = 0;      // CUDA, NCCL, libraries
+  double allowance = 0;    // memory_constants: copies that programs keep, fragmentation
+  double context = 0;      // memory_constants
   double in_flight = 0;    // micro-batches, for the report
 
   // What a framework reports as its peak.
