@@ -29,7 +29,7 @@ struct MemoryConstants {
   double fragmentation = 0;      // share of what comes and goes that an allocator loses
   double context_bytes = 1.5e9;  // CUDA's context, NCCL, libraries; frameworks' own figures leave it out
 };
-inline constexpr MemoryConstants memory_constants;
+inline constexpr MemoryConstants memory_constants{};
 
 struct TensorBytes {
   const char* name;
