@@ -8,8 +8,8 @@
 
 namespace dsllm::sim {
 
-// What the papers' formulas say of p equal stages and m micro-batches, sends for nothing. F, B, W are a whole stage's: all
-// its chunks together (DualPipe: one of its two parts, which each micro-batch passes once).
+// What the papers' formulas say of p equal stages and m micro-batches, sends for nothing. F, B (of the input) and W are a
+// whole stage's: all its chunks together; DualPipe: of one of its two parts, of which every micro-batch passes one.
 struct ClosedForm {
   double bubble_s = 0;         // idle time of a rank in an iteration
   double iteration_s = 0;      // m (F + B + W) + bubble
@@ -18,18 +18,20 @@ struct ClosedForm {
   double peak_in_flight =
       0;                // micro-batches whose activations of a whole stage are held, of the rank with most
   std::string formula;  // "bubble = (p-1)(F+B+W)"
-  std::string with_numbers;  // "bubble = (8-1)(1+1+1) = 21"; seconds
+  std::string with_numbers;  // "bubble = (8-1)(1+1+1) = 21 s"
   std::string rate;          // "bubble = (8-1)/(24+8-1) = 22.6% of the iteration"
-  std::string peak;          // "peak in flight = min(p,m) = 8 micro-batches"
-  std::string source;        // who published it
+  std::string peak;          // "peak in flight = min(p, m) = min(8, 24) = 8 micro-batches"
+  std::string source;        // who published it, and what it takes for granted
 };
 
-// F, B and W are the slowest stage's. Throws ConfigError as validate(). ZB-H2's iteration is the span of a rank: its ranks do
-// not start together (optimizer post-validation).
+// F, B and W are those of the slowest stage. The zero-bubble formulas as published hold for W <= min(F, B); beyond that the
+// general ones stand here (the weights' part then is the longest wait), and the text says so. ZB-H2's iteration is the span
+// of a rank: its ranks do not start together (optimizer post-validation). DualPipe's holds for its two middle ranks, which
+// overlap most pairs. Throws ConfigError as validate() of events.hpp.
 ClosedForm closed_form(const Pipeline& pipeline);
 
-// Micro-batches of one chunk whose activations rank `stage` (from 0) holds at its peak, and weight contexts beside them.
-// Exact for equal stages and sends for nothing; ranks of a schedule that is run can hold no more of the first.
+// How many micro-batches' activations of one chunk rank `stage` (from 0) holds at its peak, and how many weight contexts
+// beside them. No run of the schedule, equal stages or not, holds more of the first.
 struct InFlight {
   int64_t activations = 0;
   int64_t weight_contexts = 0;
@@ -37,8 +39,10 @@ struct InFlight {
 InFlight peak_in_flight(ScheduleKind kind, int64_t stages, int64_t micro_batches, int64_t chunks,
                         int64_t stage) noexcept;
 
-// The engine's figures without the engine: no allocation, O(stages * chunks). For the search. Exact for equal stages;
-// tests/sim/schedule_estimate.cpp measures its error on random ones.
+// The engine's figures without the engine, for the search: the longest of a few chains of passes that must follow each other
+// (see estimate.cpp). No allocation, O(stages * chunks), with sends O(stages^2). Each chain is one that the schedule
+// contains, so the estimate is at most the engine's time; equal to it for equal stages. tests/sim/schedule_estimate.cpp
+// states its error for unequal ones.
 struct PipelineEstimate {
   double makespan_s = 0;
   double span_s = 0;           // as PipelineRun::span_s

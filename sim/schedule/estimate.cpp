@@ -1,0 +1,234 @@
+// The longest of a few chains of passes, each of which must follow the one before, is a lower bound of the schedule's time.
+// For stage r of 1F1B, ZB-H1, ZB-H2 and interleaved the chains are:
+//
+//   fill    the first micro-batch walks to r;
+//   early   r waits for its first B: the first micro-batch walks on to the end and back;
+//   work    r is busy with all of its passes from then to its last B;
+//   late    after its last F, r waits for the last micro-batch to walk to the end and back;
+//   drain   the last micro-batch walks back to stage s <= r, which then does the W that it still owes.
+//
+// Sends are part of every walk. With them 1F1B has one more chain: micro-batches that walk to and fro between stages a and b
+// all the time, n = b-a+1 of them in a round of sum(F+B+W) + 2 (n-1) send. That is the price of 1F1B's tight order which
+// the formula (p-1)(F+B+W) does not show.
+#include <algorithm>
+#include <cmath>
+
+#include "sim/schedule/closed_form.hpp"
+#include "sim/schedule/events.hpp"
+
+namespace dsllm::sim {
+
+namespace {
+
+// A stage as the chains see it. first: chunk 0; last: chunk v-1; all: the sum of its chunks.
+struct Stage {
+  double first_f, last_f, all_f;
+  double first_b, last_b, all_b;
+  double w;
+};
+
+// How a pipeline's times are read: whether W is a pass of its own, and what a send adds to a pass or to a walk.
+struct Reader {
+  const Pipeline& pipeline;
+  int64_t p, v;
+  bool split;
+  double send;      // of a walk
+  double blocking;  // of a pass whose sender waits
+
+  explicit Reader(const Pipeline& pipe) noexcept
+      : pipeline(pipe),
+        p(pipe.stages),
+        v(chunks_of(pipe)),
+        split(pipe.kind == ScheduleKind::zb_h1 || pipe.kind == ScheduleKind::zb_h2),
+        send(p == 1 || pipe.send_blocks ? 0 : pipe.send_s),
+        blocking(p > 1 && pipe.send_blocks ? pipe.send_s : 0) {}
+
+  Stage operator()(int64_t r) const noexcept {
+    const ChunkTimes* t = pipeline.times.data() + r * v;
+    Stage s{};
+    for (int64_t c = 0; c < v; ++c) {
+      const double f = t[c].forward_s + (r == p - 1 && c == v - 1 ? 0 : blocking);
+      const double b =
+          t[c].backward_input_s + (split ? 0 : t[c].backward_weight_s) + (r == 0 && c == 0 ? 0 : blocking);
+      if (c == 0) s.first_f = f, s.first_b = b;
+      s.last_f = f, s.last_b = b;
+      s.all_f += f;
+      s.all_b += b;
+      s.w += split ? t[c].backward_weight_s : 0;
+    }
+    return s;
+  }
+};
+
+int64_t positive(int64_t n) {
+  return std::max<int64_t>(n, 0);
+}
+
+// 1F1B, interleaved, ZB-H1, ZB-H2.
+PipelineEstimate chains(const Pipeline& pipeline) noexcept {
+  const Reader stage(pipeline);
+  const int64_t p = pipeline.stages, v = stage.v, m = pipeline.micro_batches;
+  const double send = stage.send;
+  const auto count = [](int64_t n) { return static_cast<double>(n); };
+  double sum_f = 0, sum_b = 0, sum_last_f = 0, sum_last_b = 0;
+  for (int64_t r = 0; r < p; ++r) {
+    const Stage s = stage(r);
+    sum_f += s.all_f;
+    sum_b += s.all_b;
+    sum_last_f += s.last_f;
+    sum_last_b += s.last_b;
+  }
+  const double walk_f = sum_f + count(p * v - 1) * send;  // through the whole model
+
+  // From the last stage to the first, so that `back` can carry who has waited longest downstream.
+  PipelineEstimate e;
+  double before_f = 0, before_b = 0;  // first_f, first_b of the stages before r
+  for (int64_t r = 0; r < p; ++r) before_f += stage(r).first_f, before_b += stage(r).first_b;
+  double after_last_f = 0, after_last_b = 0;  // last_f, last_b of the stages behind r
+  double back = 0, busy = 0;
+  for (int64_t r = p; r-- > 0;) {
+    const Stage s = stage(r);
+    before_f -= s.first_f;
+    before_b -= s.first_b;
+    const double f = s.all_f / count(v), b = s.all_b / count(v);
+    const int64_t passes = m * v;
+    int64_t forwards = p - r, owed = 0;  // before the first B; weights owed
+    if (pipeline.kind == ScheduleKind::interleaved && v > 1) forwards = 2 * (p - 1 - r) + (v - 1) * p + 1;
+    if (pipeline.kind == ScheduleKind::zb_h1) owed = r;
+    if (pipeline.kind == ScheduleKind::zb_h2) forwards = 2 * (p - r) - 1, owed = 2 * r;
+    forwards = std::min(forwards, passes);
+
+    const double fill = before_f + count(r) * send;
+    const double early = walk_f + after_last_b + count(p - 1 - r) * send;
+    const double first_b = std::max(fill + count(forwards) * f, early);
+    // All of its work until the end of the last B: the W that come before it are those not owed.
+    const double last_b =
+        first_b + count(passes - forwards) * f + count(passes) * b + count(positive(passes - 1 - owed)) * s.w;
+    const int64_t done = passes - forwards;  // B before the last F
+    const double last_f = (done == 0 ? fill : first_b) + count(passes - (done == 0 ? 0 : forwards)) * f +
+                          count(done) * b + count(positive(done - owed)) * s.w;
+    const double late = last_f + after_last_f + count(p - 1 - r) * send + sum_b - before_b - s.first_b +
+                        count(p * v - 1 - r) * send + s.first_b;
+    back = std::max({last_b, late, back > 0 ? back + send + s.first_b : 0});
+    const double end = back + count(std::min(owed + 1, passes)) * s.w;
+    e.makespan_s = std::max(e.makespan_s, end);
+    e.span_s = std::max(e.span_s, end - fill);
+    after_last_f += s.last_f;
+    after_last_b += s.last_b;
+    busy += count(m) * (s.all_f + s.all_b + s.w);
+  }
+  e.bubble_of_total = busy / count(p);  // for now
+  return e;
+}
+
+// 1F1B's to and fro between the stages a and b, as often as the micro-batches allow.
+double rounds(const Pipeline& pipeline) noexcept {
+  const Reader stage(pipeline);
+  const int64_t p = pipeline.stages, m = pipeline.micro_batches;
+  const double send = stage.send;
+  const auto time = [&](int64_t r) {
+    const Stage s = stage(r);
+    return s.all_f + s.all_b;
+  };
+  double best = -1, best_sum = 0;
+  int64_t best_a = 0, best_b = 0;
+  for (int64_t a = 0; a < p; ++a) {
+    double sum = -2 * send;
+    for (int64_t b = a; b < p && b - a < m; ++b) {
+      sum += time(b) + 2 * send;
+      const double rate = sum / static_cast<double>(b - a + 1);
+      if (rate > best) best = rate, best_sum = sum, best_a = a, best_b = b;
+    }
+  }
+  // The first micro-batch walks to stage b and the last one back from there; m - 1 micro-batches are left for rounds.
+  double walk = time(best_b);
+  for (int64_t r = 0; r < best_b; ++r) walk += time(r) + 2 * send;
+  const int64_t n = best_b - best_a + 1, whole = (m - 1) / n, rest = (m - 1) % n;
+  double part = 0, most = 0;  // of a round with `rest` stages, those next to b
+  for (int64_t r = best_b; r > best_b - rest; --r) part += time(r) + (r < best_b ? 2 * send : 0);
+  for (int64_t r = best_a; r <= best_b; ++r) most = std::max(most, time(r));
+  (void)most;
+  double total = walk + static_cast<double>(whole) * best_sum + part;
+  return total;
+}
+
+// Forwards flow through the stages as through a row of machines, then backwards.
+PipelineEstimate flow(const Pipeline& pipeline) noexcept {
+  const Reader stage(pipeline);
+  const int64_t p = pipeline.stages;
+  const auto others = static_cast<double>(pipeline.micro_batches - 1);
+  double f = 0, b = 0, most_f = stage.send, most_b = stage.send, busy = 0;
+  for (int64_t r = 0; r < p; ++r) {
+    const Stage s = stage(r);
+    f += s.all_f;
+    b += s.all_b;
+    most_f = std::max(most_f, s.all_f);
+    most_b = std::max(most_b, s.all_b);
+    busy += (others + 1) * (s.all_f + s.all_b);
+  }
+  PipelineEstimate e;
+  e.makespan_s = e.span_s = f + b + 2 * static_cast<double>(p - 1) * stage.send + others * (most_f + most_b);
+  e.bubble_of_total = busy / static_cast<double>(p);
+  return e;
+}
+
+// The published formula over the slowest rank's work, with the mean part's F, B and W in the gaps.
+PipelineEstimate both_ends(const Pipeline& pipeline) noexcept {
+  const int64_t p = pipeline.stages, m = pipeline.micro_batches;
+  const auto half = static_cast<double>(m) / 2;
+  double f = 0, b = 0, w = 0, slowest = 0, busy = 0;
+  for (int64_t r = 0; r < p; ++r) {
+    const ChunkTimes& x = pipeline.times[static_cast<size_t>(2 * r)];
+    const ChunkTimes& y = pipeline.times[static_cast<size_t>(2 * r + 1)];
+    const double full = x.forward_s + y.forward_s + x.full_backward_s() + y.full_backward_s();
+    const int64_t near = std::min(r, p - 1 - r);
+    const int64_t pairs = m - 2 * p + near + p / 2 + 1 - (near == p / 2 - 1 ? 1 : 0);
+    const double saved = pipeline.overlapped_pair_s > 0 ? full / 2 - pipeline.overlapped_pair_s : 0;
+    const double work = half * full - static_cast<double>(pairs) * saved;
+    slowest = std::max(slowest, work);
+    busy += work;
+    f += x.forward_s + y.forward_s;
+    b += x.full_backward_s() + y.full_backward_s();
+    w += x.backward_weight_s + y.backward_weight_s;
+  }
+  const auto parts = static_cast<double>(2 * p);
+  f /= parts, b /= parts, w /= parts;
+  const double pair = pipeline.overlapped_pair_s > 0 ? pipeline.overlapped_pair_s : f + b;
+  const double send = pipeline.send_s;
+  PipelineEstimate e;
+  e.makespan_s = slowest + static_cast<double>(p / 2 - 1) * std::max(0.0, pair + b - 3 * w) +
+                 2 * (1 - 1 / static_cast<double>(p)) * static_cast<double>(m) * send;
+  e.span_s = e.makespan_s;
+  e.bubble_of_total = busy / static_cast<double>(p);
+  return e;
+}
+
+}  // namespace
+
+PipelineEstimate estimate_pipeline(const Pipeline& pipeline) noexcept {
+  PipelineEstimate e;
+  switch (pipeline.kind) {
+    case ScheduleKind::gpipe:
+      e = flow(pipeline);
+      break;
+    case ScheduleKind::dualpipe:
+      e = both_ends(pipeline);
+      break;
+    default:
+      e = chains(pipeline);
+      break;
+  }
+  const bool one_chunk = chunks_of(pipeline) == 1;
+  if ((pipeline.kind == ScheduleKind::one_f_one_b ||
+       (pipeline.kind == ScheduleKind::interleaved && one_chunk)) &&
+      pipeline.send_s > 0 && !pipeline.send_blocks && pipeline.stages > 1) {
+    const double total = rounds(pipeline);
+    e.makespan_s = std::max(e.makespan_s, total);
+    e.span_s = std::max(e.span_s, total);
+  }
+  const double busy = e.bubble_of_total;
+  e.bubble_of_total = e.makespan_s > 0 ? (e.makespan_s - busy) / e.makespan_s : 0;
+  return e;
+}
+
+}  // namespace dsllm::sim
