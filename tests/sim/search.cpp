@@ -260,7 +260,7 @@ TEST_CASE("search: progress goes to the end") {
 
 TEST_CASE("search: candidates are ranked anew by a better cost, and moved where they do not fit after all") {
   const LayoutSpace space(small(12, 24), {});
-  SearchResult r = search(space, toy, {.top = 20, .too_large = 3});
+  SearchResult r = search(space, toy, {.top = 60, .too_large = 3});
   std::vector<Candidate> best = r.best, too_large = r.too_large;
   const auto better = [](const Scenario& s) {
     Cost c = toy(s);
@@ -278,6 +278,15 @@ TEST_CASE("search: candidates are ranked anew by a better cost, and moved where 
     CHECK(c.layout.recompute != Recompute::full);
     CHECK(c.cost.step_s > 50);
   }
+  // Ties are ranked by number, also where the order before was another.
+  std::reverse(best.begin(), best.end());
+  rerank(
+      space,
+      [](const Scenario&) {
+        return Cost{1, 1, true};
+      },
+      best, too_large);
+  CHECK(std::is_sorted(best.begin(), best.end(), [](auto& a, auto& b) { return a.index < b.index; }));
 }
 
 TEST_CASE("Pareto front: no member beats another, and every other candidate is beaten or equalled by one") {
