@@ -131,7 +131,7 @@ TailTime tail_time(const Rates& rates, const Scenario& s, const LayerTime& layer
   const double bytes =
       static_cast<double>(r.gradient_bytes + 2 * (r.master_bytes + r.moment_bytes) + r.weight_bytes);
   t.optimizer_s =
-      rates.constants.optimizer_passes * memory_s(rates, bytes * parameters / (l.zero >= 1 ? replicas : 1));
+      memory_s(rates, bytes * parameters / (l.zero >= 1 ? replicas : 1));
   return t;
 }
 

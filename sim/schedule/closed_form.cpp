@@ -8,7 +8,7 @@
 
 namespace dsllm::sim {
 
-InFlight peak_in_flight(ScheduleKind kind, int64_t stages, int64_t micro_batches, int64_t chunks,
+PeakInFlight peak_in_flight(ScheduleKind kind, int64_t stages, int64_t micro_batches, int64_t chunks,
                         int64_t stage) noexcept {
   const int64_t p = stages, m = micro_batches, v = chunks, s = stage;
   switch (kind) {
@@ -155,7 +155,7 @@ ClosedForm closed_form(const Pipeline& pipeline) {
       form.source = "DeepSeek-V3 2412.19437, table 2; two copies of the parameters";
       break;
   }
-  const InFlight peak = peak_in_flight(pipeline.kind, n.p, n.m, n.v, 0);
+  const PeakInFlight peak = peak_in_flight(pipeline.kind, n.p, n.m, n.v, 0);
   form.peak_in_flight = static_cast<double>(peak.activations) /
                         static_cast<double>(pipeline.kind == ScheduleKind::dualpipe ? 1 : n.v);
   if (form.peak.empty()) {

@@ -32,11 +32,11 @@ ClosedForm closed_form(const Pipeline& pipeline);
 
 // How many micro-batches' activations of one chunk rank `stage` (from 0) holds at its peak, and how many weight contexts
 // beside them. No run of the schedule, equal stages or not, holds more of the first.
-struct InFlight {
+struct PeakInFlight {
   int64_t activations = 0;
   int64_t weight_contexts = 0;
 };
-InFlight peak_in_flight(ScheduleKind kind, int64_t stages, int64_t micro_batches, int64_t chunks,
+PeakInFlight peak_in_flight(ScheduleKind kind, int64_t stages, int64_t micro_batches, int64_t chunks,
                         int64_t stage) noexcept;
 
 // The engine's figures without the engine, for the search: the longest of a few chains of passes that must follow each other
