@@ -180,14 +180,14 @@ double buffer_bytes(const Scenario& s, const Local& r, const Stage& stage, doubl
 
 // What memory_constants add.
 double allowance_bytes(const Scenario& s, const Local& r, const Stage& stage, double parameters,
-                       double sharding, const InFlight& in_flight, double comes_and_goes) {
+                       double sharding, const PassesHeld& held, double comes_and_goes) {
   const MemoryConstants& c = memory_constants;
   double copies = 0;
   if (s.layout.recompute != Recompute::full) {
     if (s.model.gated) copies += c.mlp_copies_bytes * r.tokens * r.d_ff;
     if (s.layout.sp) copies += c.gathered_bytes * (r.tokens - r.whole_tokens) * r.d_model;
   }
-  copies *= d(stage.layers) / stage.passes * in_flight.activations;
+  copies *= d(stage.layers) / stage.passes * held.activations;
   double gradients = 0;
   if (sharding > 1 && s.layout.zero < 2) gradients = c.gradient_copy_bytes * parameters;
   return copies + gradients + c.fragmentation * (copies + comes_and_goes);
@@ -220,12 +220,12 @@ double boundary_bytes(const Scenario& s) {
   return element * r.whole_tokens * r.d_model;
 }
 
-InFlight in_flight(const Layout& l, int64_t stage) {
+PassesHeld passes_held(const Layout& l, int64_t stage) {
   const double p = d(l.pp), v = d(l.interleave), m = d(l.micro_batches()), i = d(stage);
   // At most m; what is left of the weights' share then.
   const auto capped = [m](double activations, double weight_contexts) {
     const double a = std::min(m, activations);
-    return InFlight{a, std::min(m - a, weight_contexts)};
+    return PassesHeld{a, std::min(m - a, weight_contexts)};
   };
   switch (l.schedule) {
     case ScheduleKind::gpipe:
@@ -234,7 +234,7 @@ InFlight in_flight(const Layout& l, int64_t stage) {
       return capped(p - i, 0);
     case ScheduleKind::interleaved:
       // Chunk passes: 2 (p - i - 1) + (v - 1) p before the first backward pass, and the one that it belongs to.
-      return capped(v == 1 ? p - i : (2 * (p - i - 1) + (v - 1) * p + 1) / v, 0);
+      return capped((2 * (p - i - 1) + (v - 1) * p + 1) / v, 0);
     case ScheduleKind::zb_h1:
       return capped(p - i, i);
     case ScheduleKind::zb_h2:
@@ -246,11 +246,11 @@ InFlight in_flight(const Layout& l, int64_t stage) {
 }
 
 double in_flight_micro_batches(const Layout& l, int64_t stage) {
-  const InFlight f = in_flight(l, stage);
+  const PassesHeld f = passes_held(l, stage);
   return f.activations + f.weight_contexts;
 }
 
-RankMemory rank_memory(const Scenario& s, const Machine&, int64_t stage_number, InFlight in_flight) {
+RankMemory rank_memory(const Scenario& s, const Machine&, int64_t stage_number, PassesHeld held) {
   const Layout& l = s.layout;
   const Recipe& recipe = s.recipe;
   const Local r = local(s);
@@ -263,28 +263,27 @@ RankMemory rank_memory(const Scenario& s, const Machine&, int64_t stage_number, 
   m.weights = n * d(recipe.weight_bytes) / (l.zero == 3 ? sharding : 1);
   m.gradients = n * d(recipe.gradient_bytes) / (l.zero >= 2 ? sharding : 1);
   m.optimizer = n * d(recipe.master_bytes + recipe.moment_bytes) / (l.zero >= 1 ? sharding : 1);
-  m.activations = in_flight.activations * pass_bytes(s, r, stage) + in_flight.weight_contexts *
-                                                                        d(stage.layers) / stage.passes *
-                                                                        weight_context_bytes_per_layer(s);
+  m.activations = held.activations * pass_bytes(s, r, stage) +
+                  held.weight_contexts * d(stage.layers) / stage.passes * weight_context_bytes_per_layer(s);
   if (stage.head) {
     // GPipe runs all micro-batches forward first; the others turn round at the head.
-    const double passes = l.schedule == ScheduleKind::gpipe ? in_flight.activations : 1;
-    m.logits = std::min(passes, in_flight.activations) * logits_of_pass(s, r);
+    const double passes = l.schedule == ScheduleKind::gpipe ? held.activations : 1;
+    m.logits = std::min(passes, held.activations) * logits_of_pass(s, r);
   }
   // The last layer runs backward when the logits are gone.
   m.buffers = buffer_bytes(s, r, stage, sharding) + std::max(working_bytes(s, r) - m.logits, 0.0);
-  m.allowance = allowance_bytes(s, r, stage, n, sharding, in_flight, m.activations + m.logits + m.buffers);
+  m.allowance = allowance_bytes(s, r, stage, n, sharding, held, m.activations + m.logits + m.buffers);
   m.context = memory_constants.context_bytes;
-  m.in_flight = in_flight.activations + in_flight.weight_contexts;
+  m.in_flight = held.activations + held.weight_contexts;
   return m;
 }
 
 RankMemory rank_memory(const Scenario& s, const Machine& machine, int64_t stage, double in_flight) {
-  return rank_memory(s, machine, stage, InFlight{in_flight, 0});
+  return rank_memory(s, machine, stage, PassesHeld{in_flight, 0});
 }
 
 RankMemory rank_memory(const Scenario& s, const Machine& machine, int64_t stage) {
-  return rank_memory(s, machine, stage, in_flight(s.layout, stage));
+  return rank_memory(s, machine, stage, passes_held(s.layout, stage));
 }
 
 RankMemory worst_rank_memory(const Scenario& s, const Machine& machine, int64_t* stage) {
@@ -312,7 +311,7 @@ ChunkBytes chunk_bytes(const Scenario& s, int64_t stage, int64_t chunk) {
   part.head = head;
   ChunkBytes bytes;
   bytes.activation = pass_bytes(s, r, part) + (head ? logits_of_pass(s, r) : 0);
-  bytes.weight_context = d(part.layers) * weight_context_bytes_per_layer(s);
+  bytes.weight_context = std::min(d(part.layers) * weight_context_bytes_per_layer(s), bytes.activation);
   return bytes;
 }
 

@@ -16,18 +16,28 @@
 
 namespace dsllm::sim {
 
-// What programs do with memory beyond the tensors that the mathematics needs. Sources, and the rows that they were chosen
-// on, stand in memory.cpp.
+// What programs do with memory beyond the tensors that the mathematics needs. Where no other source is named: chosen on the
+// memory that nanotron reports for 428 runs of 1B and 8B models on 8 to 64 H100s (Hugging Face, Ultra-Scale Playbook
+// benchmark), together, on a grid; then read in nanotron's source where that is possible. None belongs to a row.
 struct MemoryConstants {
-  double logits_bytes_in_place = 2;  // a logit, when its gradient overwrites it
-  double logits_bytes = 14;     // otherwise: the logit, copies of it in fp32, the gradient in both precisions
-  double mlp_copies_bytes = 4;  // an element of d_ff that a layer of separate kernels keeps beyond ours
-  double gathered_bytes = 1;    // with sp, an element of d_model that is kept gathered, where it need not be
-  double gradient_copy_bytes =
-      2;  // a parameter, where gradients are reduced in buckets of their own (dp above 1)
-  double gathered_layers = 2;    // ZeRO-3: layers whose weights are there at once
-  double fragmentation = 0;      // share of what comes and goes that an allocator loses
-  double context_bytes = 1.5e9;  // CUDA's context, NCCL, libraries; frameworks' own figures leave it out
+  // A logit from the head to its gradient. In place: the gradient overwrites it in bf16 (paper, 2.4).
+  double logits_bytes_in_place = 2;
+  // Otherwise: bf16, a copy in fp32, and the shifted copy that becomes softmax and gradient (sharded_cross_entropy).
+  double logits_bytes = 10;
+  // An element of d_ff that a SwiGLU of separate kernels keeps beyond gate, up and product: SiLU(gate), and its like.
+  double mlp_copies_bytes = 4;
+  // With sp, of an element of d_model on another rank: half of the runs look as if both gathered inputs of a layer were
+  // kept (4), half as if none were.
+  double gathered_bytes = 1;
+  // A parameter, where gradients of bf16 wait in buckets of their own to be reduced and added in fp32 (PyTorch's DDP; the
+  // runs without data parallelism need 2 bytes less).
+  double gradient_copy_bytes = 2;
+  // Share of what comes and goes that PyTorch's allocator loses to rounding and fragments.
+  double fragmentation = 0.05;
+  // ZeRO-3: layers whose weights are there at once, the present and the next. By construction, not measured.
+  double gathered_layers = 2;
+  // CUDA's context, NCCL's channels, libraries; frameworks' own figures leave it out. A usual value, not measured here.
+  double context_bytes = 1.5e9;
 };
 inline constexpr MemoryConstants memory_constants{};
 
@@ -49,12 +59,12 @@ double boundary_bytes(const Scenario& scenario);
 
 // Passes of micro-batches through the stage (all its chunks; DualPipe: one of its two) that wait for their backward pass,
 // at the schedule's peak. Fractions come from interleaving.
-struct InFlight {
+struct PassesHeld {
   double activations = 1;
   double weight_contexts = 0;  // their input's backward is done, their weights' is not
 };
 // Closed forms (Narayanan et al. 2021 2.2; Qi et al. arXiv 2401.10241 table 2; DeepSeek-V3 arXiv 2412.19437 table 2).
-InFlight in_flight(const Layout& layout, int64_t stage);
+PassesHeld passes_held(const Layout& layout, int64_t stage);
 // Both kinds together.
 double in_flight_micro_batches(const Layout& layout, int64_t stage);
 
@@ -75,7 +85,7 @@ struct RankMemory {
   }
   double total() const { return allocated() + context; }
 };
-RankMemory rank_memory(const Scenario& scenario, const Machine& machine, int64_t stage, InFlight in_flight);
+RankMemory rank_memory(const Scenario& scenario, const Machine& machine, int64_t stage, PassesHeld held);
 RankMemory rank_memory(const Scenario& scenario, const Machine& machine, int64_t stage, double in_flight);
 // With the schedule's closed form.
 RankMemory rank_memory(const Scenario& scenario, const Machine& machine, int64_t stage);

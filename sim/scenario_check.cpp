@@ -65,7 +65,7 @@ const char* text_of(Rule rule) noexcept {
     case Rule::sp_seq_len:
       return "sp needs seq_len / cp divisible by tp";
     case Rule::pp_layers:
-      return "every chunk of the pipeline needs a layer: pp * interleave <= n_layers";
+      return "every chunk needs a layer, the embedding or the head: pp * interleave <= n_layers + 2";
     case Rule::only_interleaved:
       return "interleave above 1 needs the schedule interleaved";
     case Rule::gpus_divisible:
@@ -142,7 +142,7 @@ Rule broken(const Model& m, int64_t gpus, const Layout& given) noexcept {
   if (m.seq_len % l.cp != 0) return Rule::cp_seq_len;
   if (l.sp && m.seq_len / l.cp % l.tp != 0) return Rule::sp_seq_len;
   if (l.interleave > 1 && l.schedule != ScheduleKind::interleaved) return Rule::only_interleaved;
-  if (l.pp * l.interleave > m.n_layers) return Rule::pp_layers;
+  if (l.pp * l.interleave > m.n_layers + 2) return Rule::pp_layers;
   const int64_t model_gpus = l.tp * l.pp * l.cp;  // at most 2^48
   if (gpus % model_gpus != 0) return Rule::gpus_divisible;
   if (l.dp == 0) l.dp = gpus / model_gpus;
@@ -250,11 +250,11 @@ Complaint complaint(const Scenario& s, Rule rule) {
               text(l.interleave),
               {&Layout::interleave}};
     case Rule::pp_layers:
-      return {
-          "pp",
-          fmt::format("pp * interleave = {} * {} of at most n_layers = {}", l.pp, l.interleave, m.n_layers),
-          text(l.pp * l.interleave),
-          {&Layout::pp, &Layout::interleave}};
+      return {"pp",
+              fmt::format("pp * interleave = {} * {} of at most n_layers + embedding + head = {}", l.pp,
+                          l.interleave, m.n_layers + 2),
+              text(l.pp * l.interleave),
+              {&Layout::pp, &Layout::interleave}};
     case Rule::gpus_divisible:
       if (model_gpus > s.cluster.gpus)
         return {"gpus",

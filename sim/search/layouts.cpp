@@ -110,7 +110,7 @@ void LayoutSpace::add(const LayoutChoices& choices, int64_t tp, int64_t pp, int6
     for (const ScheduleKind kind : {ScheduleKind::one_f_one_b, ScheduleKind::gpipe, ScheduleKind::zb_h1,
                                     ScheduleKind::zb_h2, ScheduleKind::dualpipe})
       pipe(kind, 1);
-    for (int64_t v = 2; v <= base_.model.n_layers / pp; ++v) pipe(ScheduleKind::interleaved, v);
+    for (int64_t v = 2; v <= (base_.model.n_layers + 2) / pp; ++v) pipe(ScheduleKind::interleaved, v);
     // Interleaving with one chunk is 1F1B; it is there only for who asks for it.
     if (choices.schedule == ScheduleKind::interleaved && choices.interleave == 1)
       pipe(ScheduleKind::interleaved, 1);

@@ -65,6 +65,19 @@ TEST_CASE("95 layers on 8 stages, and in chunks") {
         }) == "");
 }
 
+TEST_CASE("the embedding and the head may have stages of their own") {
+  CHECK(said([](Scenario& s) {
+          s.model = find_model("gpt2-xl");
+          s.model.n_layers = 22;
+          s.cluster.gpus = 8;
+          s.layout.tp = 1;
+          s.layout.sp = false;
+          s.layout.pp = 8;
+          s.layout.interleave = 3;
+          s.layout.schedule = ScheduleKind::interleaved;
+        }) == "");
+}
+
 TEST_CASE("every rule names the field, the value, the rule and the nearest that works") {
   CHECK(said([](Scenario& s) { s.layout.tp = 7; }) ==
         "tp: expected a divisor of n_heads = 64 (nearest: 8), got 7");
@@ -89,7 +102,8 @@ TEST_CASE("every rule names the field, the value, the rule and the nearest that 
         "interleave: expected 1 for the schedule 1f1b (only interleaved divides stages into chunks) "
         "(nearest: 1), got 2");
   CHECK(said([](Scenario& s) { s.layout.pp = 128; }) ==
-        "pp: expected pp * interleave = 128 * 1 of at most n_layers = 95 (nearest: 64), got 128");
+        "pp: expected pp * interleave = 128 * 1 of at most n_layers + embedding + head = 97 (nearest: 64), "
+        "got 128");
   CHECK(said([](Scenario& s) { s.layout.pp = 5; }) ==
         "gpus: expected a multiple of tp * pp * cp = 8 * 5 * 1 = 40 (nearest: pp = 4), got 1024");
   CHECK(said([](Scenario& s) { s.cluster.gpus = 32; }) ==
