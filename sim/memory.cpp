@@ -95,58 +95,10 @@ bool two_directions(const Layout& l) {
   return l.schedule == ScheduleKind::dualpipe;
 }
 
-// What a stage holds of the model. DualPipe holds part s for one direction and part pp - 1 - s for the other.
-struct Stage {
-  int64_t layers = 0;
-  bool embedding = false, head = false;
-  double passes = 1;  // kinds of passes that share them: 2 for DualPipe, each of half the layers
-};
-
-Stage stage_of(const Scenario& s, int64_t stage) {
-  const Layout& l = s.layout;
-  const int64_t mirror = l.pp - 1 - stage;
-  Stage out;
-  out.layers = layers_of_stage(s.model, l, stage);
-  out.embedding = stage == 0;
-  out.head = stage == l.pp - 1;
-  if (two_directions(l)) {
-    out.layers += layers_of_stage(s.model, l, mirror);
-    out.embedding = out.head = out.embedding || out.head;
-    out.passes = 2;
-  }
-  return out;
-}
-
-// Parameters of one rank.
-double layer_parameters(const Scenario& s, const Local& r) {
-  const LayerParameters layer = parameters(s.model).layer;
+double layer_parameters(const Scenario& s, const Local& r, const LayerParameters& layer) {
   const double matrices = r.d_model * (2 * r.q + 2 * r.kv + r.d_ff * (s.model.gated ? 3 : 2));
   const double split = s.model.gated ? 0 : r.q + 2 * r.kv + r.d_ff;
   return matrices + split + d(layer.whole_bias + layer.norms);
-}
-
-double stage_parameters(const Scenario& s, const Local& r, const Stage& stage) {
-  const Parameters p = parameters(s.model);
-  double n = d(stage.layers) * layer_parameters(s, r);
-  if (stage.embedding) n += r.vocab * r.d_model + d(p.positions);
-  if (stage.head) n += d(p.final_norm);
-  // A tied head on another stage than the embedding is a copy.
-  if (stage.head && !(s.model.tied && stage.embedding)) n += r.vocab * r.d_model;
-  return n;
-}
-
-// Of one pass through the stage, without logits: layers, the embedding's dropout mask, the final norm and the head's input.
-double pass_bytes(const Scenario& s, const Local& r, const Stage& stage) {
-  double bytes = d(stage.layers) * activation_bytes_per_layer(s);
-  if (stage.embedding && s.recipe.dropout) bytes += r.whole_tokens * r.d_model;
-  if (stage.head) bytes += 2 * element * r.whole_tokens * r.d_model;
-  return bytes / stage.passes;
-}
-
-double logits_of_pass(const Scenario& s, const Local& r) {
-  return r.tokens * r.vocab *
-         (s.recipe.in_place_cross_entropy ? memory_constants.logits_bytes_in_place
-                                          : memory_constants.logits_bytes);
 }
 
 // Alive while one layer runs backward: what full or selective recomputation makes again, and the gradients of the widest
@@ -158,7 +110,86 @@ double working_bytes(const Scenario& s, const Local& r) {
   return again + gradients;
 }
 
-double buffer_bytes(const Scenario& s, const Local& r, const Stage& stage, double sharding) {
+// What a program keeps of one pass through one layer beyond our list.
+double copied_bytes(const Scenario& s, const Local& r) {
+  if (s.layout.recompute == Recompute::full) return 0;
+  double bytes = 0;
+  if (s.model.gated) bytes += memory_constants.mlp_copies_bytes * r.tokens * r.d_ff;
+  if (s.layout.sp) bytes += memory_constants.gathered_bytes * (r.tokens - r.whole_tokens) * r.d_model;
+  return bytes;
+}
+
+// What a stage, or one chunk of it, has of the model. DualPipe's stage s has part s for one direction and part pp - 1 - s for
+// the other.
+struct Part {
+  int64_t layers = 0;
+  bool embedding = false, head = false;
+  double passes =
+      1;  // kinds of passes that share it: 2 for a stage of DualPipe, each through one of its parts
+};
+
+// What all stages have in common, computed once.
+struct Ranks {
+  const Scenario& s;
+  Local r;
+  Split split;
+  Parameters whole;
+  double parameters, activations, weight_context, working,
+      copied;  // of one layer and, where it applies, one pass
+
+  explicit Ranks(const Scenario& scenario)
+      : s(scenario),
+        r(local(s)),
+        split(split_layers(s.model, s.layout)),
+        whole(sim::parameters(s.model)),
+        parameters(layer_parameters(s, r, whole.layer)),
+        activations(activation_bytes_per_layer(s)),
+        weight_context(weight_context_bytes_per_layer(s)),
+        working(working_bytes(s, r)),
+        copied(copied_bytes(s, r)) {}
+
+  Part stage(int64_t stage) const {
+    const Layout& l = s.layout;
+    Part part;
+    for (int64_t chunk = 0; chunk < l.interleave; ++chunk) part.layers += split.layers(chunk * l.pp + stage);
+    part.embedding = stage == 0;
+    part.head = stage == l.pp - 1;
+    if (two_directions(l)) {
+      part.layers += split.layers(l.pp - 1 - stage);
+      part.embedding = part.head = part.embedding || part.head;
+      part.passes = 2;
+    }
+    return part;
+  }
+
+  double parameters_of(const Part& part) const {
+    double n = d(part.layers) * parameters;
+    if (part.embedding) n += r.vocab * r.d_model + d(whole.positions);
+    if (part.head) n += d(whole.final_norm);
+    // A tied head on another stage than the embedding is a copy.
+    if (part.head && !(s.model.tied && part.embedding)) n += r.vocab * r.d_model;
+    return n;
+  }
+
+  // Of one pass, without logits: layers, the embedding's dropout mask, the final norm's and the head's input.
+  double pass_bytes(const Part& part) const {
+    double bytes = d(part.layers) * activations;
+    if (part.embedding && s.recipe.dropout) bytes += r.whole_tokens * r.d_model;
+    if (part.head) bytes += 2 * element * r.whole_tokens * r.d_model;
+    return bytes / part.passes;
+  }
+
+  double logits_of_pass() const {
+    return r.tokens * r.vocab *
+           (s.recipe.in_place_cross_entropy ? memory_constants.logits_bytes_in_place
+                                            : memory_constants.logits_bytes);
+  }
+
+  double buffer_bytes(const Part& part, double sharding) const;
+  RankMemory memory(int64_t stage, PassesHeld held) const;
+};
+
+double Ranks::buffer_bytes(const Part& part, double sharding) const {
   const Layout& l = s.layout;
   double bytes = 0;
   // The gathered input of a matrix, and the sum that is about to be scattered.
@@ -169,28 +200,42 @@ double buffer_bytes(const Scenario& s, const Local& r, const Stage& stage, doubl
   if (l.pp > 1) bytes += 2 * boundary_bytes(s);
   if (l.zero >= 2 && sharding > 1) {
     // The largest unit that is gathered or reduced at once: a layer, or a vocabulary matrix.
-    const double layer = layer_parameters(s, r);
-    const double unit = std::max(layer, stage.embedding || stage.head ? r.vocab * r.d_model : 0.0);
+    const double unit = std::max(parameters, part.embedding || part.head ? r.vocab * r.d_model : 0.0);
     bytes += unit * d(s.recipe.reduce_bytes);
     if (l.zero == 3)
-      bytes += std::max(unit, memory_constants.gathered_layers * layer) * d(s.recipe.weight_bytes);
+      bytes += std::max(unit, memory_constants.gathered_layers * parameters) * d(s.recipe.weight_bytes);
   }
   return bytes;
 }
 
-// What memory_constants add.
-double allowance_bytes(const Scenario& s, const Local& r, const Stage& stage, double parameters,
-                       double sharding, const PassesHeld& held, double comes_and_goes) {
-  const MemoryConstants& c = memory_constants;
-  double copies = 0;
-  if (s.layout.recompute != Recompute::full) {
-    if (s.model.gated) copies += c.mlp_copies_bytes * r.tokens * r.d_ff;
-    if (s.layout.sp) copies += c.gathered_bytes * (r.tokens - r.whole_tokens) * r.d_model;
+RankMemory Ranks::memory(int64_t stage_number, PassesHeld held) const {
+  const Layout& l = s.layout;
+  const Recipe& recipe = s.recipe;
+  const Part part = stage(stage_number);
+  const double n = parameters_of(part);
+  // Ranks that have the same parameters, and divide what ZeRO shards.
+  const double sharding = d(l.dp) * d(l.cp) * part.passes;
+  const double layers_a_pass = d(part.layers) / part.passes;
+
+  RankMemory m;
+  m.weights = n * d(recipe.weight_bytes) / (l.zero == 3 ? sharding : 1);
+  m.gradients = n * d(recipe.gradient_bytes) / (l.zero >= 2 ? sharding : 1);
+  m.optimizer = n * d(recipe.master_bytes + recipe.moment_bytes) / (l.zero >= 1 ? sharding : 1);
+  m.activations = held.activations * pass_bytes(part) + held.weight_contexts * layers_a_pass * weight_context;
+  if (part.head) {
+    // GPipe runs all micro-batches forward first; the others turn round at the head.
+    const double passes = l.schedule == ScheduleKind::gpipe ? held.activations : 1;
+    m.logits = std::min(passes, held.activations) * logits_of_pass();
   }
-  copies *= d(stage.layers) / stage.passes * held.activations;
-  double gradients = 0;
-  if (sharding > 1 && s.layout.zero < 2) gradients = c.gradient_copy_bytes * parameters;
-  return copies + gradients + c.fragmentation * (copies + comes_and_goes);
+  // The last layer runs backward when the logits are gone.
+  m.buffers = buffer_bytes(part, sharding) + std::max(working - m.logits, 0.0);
+
+  const double copies = held.activations * layers_a_pass * copied;
+  m.allowance = copies + memory_constants.fragmentation * (copies + m.activations + m.logits + m.buffers);
+  if (sharding > 1 && l.zero < 2) m.allowance += memory_constants.gradient_copy_bytes * n;
+  m.context = memory_constants.context_bytes;
+  m.in_flight = held.activations + held.weight_contexts;
+  return m;
 }
 
 }  // namespace
@@ -250,32 +295,8 @@ double in_flight_micro_batches(const Layout& l, int64_t stage) {
   return f.activations + f.weight_contexts;
 }
 
-RankMemory rank_memory(const Scenario& s, const Machine&, int64_t stage_number, PassesHeld held) {
-  const Layout& l = s.layout;
-  const Recipe& recipe = s.recipe;
-  const Local r = local(s);
-  const Stage stage = stage_of(s, stage_number);
-  const double n = stage_parameters(s, r, stage);
-  // Ranks that have the same parameters, and divide what ZeRO shards.
-  const double sharding = d(l.dp) * d(l.cp) * stage.passes;
-
-  RankMemory m;
-  m.weights = n * d(recipe.weight_bytes) / (l.zero == 3 ? sharding : 1);
-  m.gradients = n * d(recipe.gradient_bytes) / (l.zero >= 2 ? sharding : 1);
-  m.optimizer = n * d(recipe.master_bytes + recipe.moment_bytes) / (l.zero >= 1 ? sharding : 1);
-  m.activations = held.activations * pass_bytes(s, r, stage) +
-                  held.weight_contexts * d(stage.layers) / stage.passes * weight_context_bytes_per_layer(s);
-  if (stage.head) {
-    // GPipe runs all micro-batches forward first; the others turn round at the head.
-    const double passes = l.schedule == ScheduleKind::gpipe ? held.activations : 1;
-    m.logits = std::min(passes, held.activations) * logits_of_pass(s, r);
-  }
-  // The last layer runs backward when the logits are gone.
-  m.buffers = buffer_bytes(s, r, stage, sharding) + std::max(working_bytes(s, r) - m.logits, 0.0);
-  m.allowance = allowance_bytes(s, r, stage, n, sharding, held, m.activations + m.logits + m.buffers);
-  m.context = memory_constants.context_bytes;
-  m.in_flight = held.activations + held.weight_contexts;
-  return m;
+RankMemory rank_memory(const Scenario& s, const Machine&, int64_t stage, PassesHeld held) {
+  return Ranks(s).memory(stage, held);
 }
 
 RankMemory rank_memory(const Scenario& s, const Machine& machine, int64_t stage, double in_flight) {
@@ -286,11 +307,12 @@ RankMemory rank_memory(const Scenario& s, const Machine& machine, int64_t stage)
   return rank_memory(s, machine, stage, passes_held(s.layout, stage));
 }
 
-RankMemory worst_rank_memory(const Scenario& s, const Machine& machine, int64_t* stage) {
-  RankMemory worst = rank_memory(s, machine, 0);
+RankMemory worst_rank_memory(const Scenario& s, const Machine&, int64_t* stage) {
+  const Ranks ranks(s);
+  RankMemory worst = ranks.memory(0, passes_held(s.layout, 0));
   if (stage) *stage = 0;
   for (int64_t i = 1; i < s.layout.pp; ++i)
-    if (const RankMemory m = rank_memory(s, machine, i); m.total() > worst.total()) {
+    if (const RankMemory m = ranks.memory(i, passes_held(s.layout, i)); m.total() > worst.total()) {
       worst = m;
       if (stage) *stage = i;
     }
@@ -299,19 +321,16 @@ RankMemory worst_rank_memory(const Scenario& s, const Machine& machine, int64_t*
 
 ChunkBytes chunk_bytes(const Scenario& s, int64_t stage, int64_t chunk) {
   const Layout& l = s.layout;
-  const Local r = local(s);
-  // Part of the model, counted from the embedding.
-  const bool mirrored = two_directions(l) && chunk == 1;
-  const int64_t first = mirrored ? l.pp - 1 - stage : stage;
-  const int64_t chunk_of_part = two_directions(l) ? 0 : chunk;
-  const bool head = first == l.pp - 1 && chunk_of_part == l.interleave - 1;
-  Stage part;
-  part.layers = layers_of_chunk(s.model, l, first, chunk_of_part);
-  part.embedding = first == 0 && chunk_of_part == 0;
-  part.head = head;
+  const Ranks ranks(s);
+  const int64_t of_stage = chunk * l.pp + stage;
+  const int64_t number = !two_directions(l) ? of_stage : chunk == 0 ? stage : l.pp - 1 - stage;
+  Part part;
+  part.layers = ranks.split.layers(number);
+  part.embedding = number == 0;
+  part.head = number == l.pp * l.interleave - 1;
   ChunkBytes bytes;
-  bytes.activation = pass_bytes(s, r, part) + (head ? logits_of_pass(s, r) : 0);
-  bytes.weight_context = std::min(d(part.layers) * weight_context_bytes_per_layer(s), bytes.activation);
+  bytes.activation = ranks.pass_bytes(part) + (part.head ? ranks.logits_of_pass() : 0);
+  bytes.weight_context = std::min(d(part.layers) * ranks.weight_context, bytes.activation);
   return bytes;
 }
 
@@ -343,10 +362,10 @@ InferenceMemory inference_memory(const Model& model, int64_t tp, int64_t batch, 
   Scenario s;
   s.model = model;
   s.layout.tp = tp;
-  const Local r = local(s);
+  const Ranks ranks(s);
   InferenceMemory m;
-  m.weights = weight_bytes * stage_parameters(s, r, {model.n_layers, true, true, 1});
-  m.kv_cache = kv_bytes * 2 * d(model.n_layers) * r.kv * d(batch) * d(tokens);
+  m.weights = weight_bytes * ranks.parameters_of({model.n_layers, true, true, 1});
+  m.kv_cache = kv_bytes * 2 * d(model.n_layers) * ranks.r.kv * d(batch) * d(tokens);
   return m;
 }
 

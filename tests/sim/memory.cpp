@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "sim/model_cost.hpp"
+#include "sim/schedule/engine.hpp"
 
 using namespace dsllm::sim;
 
@@ -218,6 +219,48 @@ TEST_CASE("passes in flight: the published closed forms") {
       CHECK(in_flight_micro_batches(l, i) <= 3);
       CHECK(passes_held(l, i).weight_contexts >= 0);
     }
+}
+
+TEST_CASE("passes in flight: what the engine counts when it runs the schedule") {
+  for (const int64_t pp : {2, 4, 8})
+    for (const int64_t batches : {1, 2, 3, 5, 8, 24, 40})
+      for (const auto& [kind, v] : {std::pair{ScheduleKind::gpipe, 1},
+                                    {ScheduleKind::one_f_one_b, 1},
+                                    {ScheduleKind::interleaved, 2},
+                                    {ScheduleKind::interleaved, 3},
+                                    {ScheduleKind::zb_h1, 1},
+                                    {ScheduleKind::zb_h2, 1},
+                                    {ScheduleKind::dualpipe, 1}}) {
+        Scenario s;
+        s.model.n_layers = 24;
+        s.cluster.gpus = s.layout.pp = pp;
+        s.layout.schedule = kind;
+        s.layout.interleave = v;
+        s.layout.global_batch = batches;
+        if (why_impossible(s)) continue;
+        s = checked(s);
+        Pipeline p;
+        p.kind = kind;
+        p.stages = pp;
+        p.micro_batches = batches;
+        p.chunks = v;
+        const int64_t chunks = kind == ScheduleKind::dualpipe ? 2 : v;
+        const ChunkBytes each{1.0, 0.75};
+        p.times.assign(static_cast<size_t>(pp * chunks), ChunkTimes{1, 1, 1});
+        p.bytes.assign(static_cast<size_t>(pp * chunks), each);
+        const PipelineRun run = run_pipeline(p);
+        for (int64_t i = 0; i < pp; ++i) {
+          const PassesHeld held = passes_held(s.layout, i);
+          // A pass of a stage is v passes of its chunks.
+          const double bytes = static_cast<double>(v) * (held.activations + 0.75 * held.weight_contexts);
+          CAPTURE(to_string(kind));
+          CAPTURE(v);
+          CAPTURE(pp);
+          CAPTURE(batches);
+          CAPTURE(i);
+          CHECK(off(run.ranks[static_cast<size_t>(i)].peak_bytes, bytes) < 1e-12);
+        }
+      }
 }
 
 TEST_CASE("stage 0 of 1F1B holds a whole model's activations, however many stages there are") {
