@@ -86,32 +86,35 @@ void plain(const Numbers& n, ClosedForm& form) {
                                     100 * rate);
 }
 
-// ZB-H1 (reach 1) and ZB-H2 (reach 2): the weights' part fills the gap, once for each of p-1 stages and reach.
-void zero_bubble(const Numbers& n, int64_t reach, ClosedForm& form) {
-  const int64_t depth = reach == 1 ? n.p : 2 * n.p - 1;
-  const int64_t filled = std::min(n.m, depth) - 1;  // W in the gap
-  const auto stages = static_cast<double>(n.p - 1);
-  const double published = stages * (n.f + n.b) - static_cast<double>(filled) * n.w;
-  const double floor = reach == 1 ? stages * std::max(n.f, n.b) : stages * std::max(0.0, n.b - n.f);
-  const bool small = n.m < depth;
-  form.bubble_s = std::max(published, floor);
-  const std::string w = reach == 1 ? "W" : "2W", w_number = (reach == 1 ? "" : "2*") + number(n.w);
-  if (form.bubble_s > published) {
-    form.formula = reach == 1 ? "bubble = (p-1) max(F, B), since W > min(F, B)"
-                              : "bubble = (p-1) max(0, B-F), since W is long";
-    form.with_numbers = reach == 1 ? fmt::format("bubble = ({}-1) max({}, {}) = {} s", n.p, number(n.f),
-                                                 number(n.b), number(form.bubble_s))
-                                   : fmt::format("bubble = ({}-1) max(0, {}-{}) = {} s", n.p, number(n.b),
-                                                 number(n.f), number(form.bubble_s));
-  } else if (small) {
-    form.formula = fmt::format("bubble = (p-1)(F+B) - (m-1)W, since m < {}", reach == 1 ? "p" : "2p-1");
-    form.with_numbers = fmt::format("bubble = ({}-1)({}+{}) - ({}-1)*{} = {} s", n.p, number(n.f),
-                                    number(n.b), n.m, number(n.w), number(form.bubble_s));
+// ZB-H1 and ZB-H2: of the gap of (p-1)(F+B) passes of the weights' part fill one W for each stage behind, H2 two. As
+// published this is for a W that fits: H1 W <= min(F, B), H2 2W <= min(2F, F+B). A longer one fills no more than that,
+// since then others wait for it; that was found by comparing with the engine.
+void zero_bubble(const Numbers& n, bool two, ClosedForm& form) {
+  const int64_t depth = two ? 2 * n.p - 1 : n.p;
+  const int64_t fills = std::min(n.m, depth) - 1;
+  const double both =
+      two ? std::min({2 * n.w, 2 * n.f, n.f + n.b}) : 2 * std::min({n.w, n.f, n.b});  // two fills
+  const double one = two ? std::min(n.w, n.f) : both / 2;
+  form.bubble_s = static_cast<double>(n.p - 1) * (n.f + n.b) - static_cast<double>(fills / 2) * both -
+                  static_cast<double>(fills % 2) * one;
+  form.bubble_s = std::max(0.0, form.bubble_s);  // rounding
+  const bool published = both == 2 * n.w, few = n.m < depth;
+  const std::string gap = fmt::format("bubble = ({}-1)({}+{}", n.p, number(n.f), number(n.b));
+  if (few && (published || !two)) {
+    form.formula = published ? "bubble = (p-1)(F+B) - (m-1)W" : "bubble = (p-1)(F+B) - (m-1) min(W,F,B)";
+    form.with_numbers = fmt::format("{}) - ({}-1)*{}", gap, n.m, number(one));
+  } else if (few) {
+    form.formula = "bubble = (p-1)(F+B) - floor((m-1)/2) min(2W,2F,F+B) - ((m-1) mod 2) min(W,F)";
+    form.with_numbers =
+        fmt::format("{}) - {}*{} - {}*{}", gap, fills / 2, number(both), fills % 2, number(one));
   } else {
-    form.formula = "bubble = (p-1)(F+B-" + w + ")";
-    form.with_numbers = fmt::format("bubble = ({}-1)({}+{}-{}) = {} s", n.p, number(n.f), number(n.b),
-                                    w_number, number(form.bubble_s));
+    const char* least = two ? "min(2W,2F,F+B)" : "min(W,F,B)";
+    form.formula = fmt::format("bubble = (p-1)(F+B-{})", published ? (two ? "2W" : "W") : least);
+    form.with_numbers = published ? fmt::format("{}-{}{})", gap, two ? "2*" : "", number(n.w))
+                                  : fmt::format("{}-{})", gap, number(two ? both : one));
   }
+  if (few) form.formula += two ? ", since m < 2p-1" : ", since m < p";
+  form.with_numbers += " = " + number(form.bubble_s) + " s";
 }
 
 // The published formula takes F = B(input) >= W for granted; the general one was found by comparing with the engine.
@@ -149,11 +152,11 @@ ClosedForm closed_form(const Pipeline& pipeline) {
       form.source = "Narayanan et al. 2021, section 2.2";
       break;
     case ScheduleKind::zb_h1:
-      zero_bubble(n, 1, form);
+      zero_bubble(n, false, form);
       form.source = "Qi et al. 2401.10241, table 2; small m: appendix H";
       break;
     case ScheduleKind::zb_h2:
-      zero_bubble(n, 2, form);
+      zero_bubble(n, true, form);
       form.source = "Qi et al. 2401.10241, table 2: the span of a rank, with optimizer post-validation";
       break;
     case ScheduleKind::dualpipe:

@@ -24,8 +24,8 @@ struct ClosedForm {
   std::string source;        // who published it, and what it takes for granted
 };
 
-// F, B and W are those of the slowest stage. The zero-bubble formulas as published hold for W <= min(F, B); beyond that the
-// general ones stand here (the weights' part then is the longest wait), and the text says so. ZB-H2's iteration is the span
+// F, B and W are those of the slowest stage. The zero-bubble formulas as published hold for a W that fits (W <= min(F, B)
+// will do); beyond that the general ones stand here, which the text shows. ZB-H2's iteration is the span
 // of a rank: its ranks do not start together (optimizer post-validation). DualPipe's holds for its two middle ranks, which
 // overlap most pairs; published for F = B >= W, general here. Throws ConfigError as validate() of events.hpp.
 ClosedForm closed_form(const Pipeline& pipeline);
@@ -40,8 +40,8 @@ PeakInFlight peak_in_flight(ScheduleKind kind, int64_t stages, int64_t micro_bat
                         int64_t stage) noexcept;
 
 // The engine's figures without the engine, for the search: the longest of a few chains of passes that must follow each other
-// (see estimate.cpp). No allocation, O(stages * chunks). Equal to the engine for equal stages (DualPipe with sends: within
-// 2%); tests/sim/schedule_estimate.cpp measures its error for unequal ones.
+// (see estimate.cpp). No allocation, O(stages * chunks). Equal to the engine for equal stages whose W is at most F and B (DualPipe
+// with sends: within 2%); tests/sim/schedule_estimate.cpp measures its error for unequal ones.
 struct PipelineEstimate {
   double makespan_s = 0;
   double span_s = 0;           // as PipelineRun::span_s
