@@ -96,6 +96,8 @@ void print_grid(const ScalingGridOptions& options, const Grid& grid, const GridB
     out << fmt::format("  within {:g}%: batch 2^{:.2f} to 2^{:.2f}, learning rate 2^{:.2f} to 2^{:.2f}\n",
                        percent, band.surface_log2_batch.low, band.surface_log2_batch.high,
                        band.surface_log2_rate.low, band.surface_log2_rate.high);
+    if (s.noise > band.tolerance * s.minimum)
+      out << "  A single run scatters by more than the band is wide: the surface says more than the cells.\n";
   } else {
     out << "Surface: none; the cells near the minimum are too few, or have no minimum among them\n";
   }
