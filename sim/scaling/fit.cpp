@@ -122,7 +122,7 @@ Parabola fit_parabola(std::span<const double> x, std::span<const double> y) {
 }
 
 std::optional<LossLaw> try_loss_law(std::span<const double> c, std::span<const double> loss) {
-  if (different(c) < 4) return std::nullopt;
+  if (different(c) < 3) return std::nullopt;
   const double reference = std::exp(mean(logarithms(c)));
   std::vector<double> x(c.size());
   // The best L0 and A for this alpha, and what they leave.

@@ -53,7 +53,8 @@ Parabola fit_parabola(std::span<const double> x, std::span<const double> y);
 // do not fall, or that reach their floor at once.
 LossLaw fit_loss_law(std::span<const double> c, std::span<const double> loss);
 
-// The same fits without an exception, for resamples: nothing where these throw.
+// The same fits without an exception, for resamples: nothing where these throw. A loss law goes through three different C
+// exactly, which will do for one draw of many.
 std::optional<PowerLaw> try_power_law(std::span<const double> c, std::span<const double> y);
 std::optional<Parabola> try_parabola(std::span<const double> x, std::span<const double> y);
 std::optional<LossLaw> try_loss_law(std::span<const double> c, std::span<const double> loss);

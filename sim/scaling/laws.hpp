@@ -56,8 +56,9 @@ struct Shape {
 std::vector<Shape> paper_shapes();
 // Of those, the one with the nearest M in proportion.
 Shape nearest_paper_shape(double model_scale);
-// A shape drawn up for this M: whole layers, heads of 128, SwiGLU of 8/3 d_model rounded up to 256. Of all with an M
-// within 2% (or, if there is none, of the nearest) that whose d_model / n_layers is nearest to the paper's usual one.
+// A shape drawn up for this M: whole layers, heads of 128, SwiGLU of 8/3 d_model rounded up to 256. Of all widths the one
+// with the least |ln(M / wanted)| + |ln(aspect / usual)| / 20, where the aspect is d_model / n_layers and the usual one
+// the geometric mean of the paper's shapes.
 Shape draw_shape(double model_scale, int64_t seq_len = 4096, int64_t vocab_size = 102400);
 
 }  // namespace dsllm::sim

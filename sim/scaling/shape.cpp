@@ -71,12 +71,11 @@ Shape draw_shape(double model_scale, int64_t seq_len, int64_t vocab_size) {
     shapes.push_back(std::move(shape));
   }
   const double usual = usual_log_aspect();
-  const auto is_near = [&](const Shape& s) { return distance(s.model_scale, model_scale) <= std::log(1.02); };
-  return *std::min_element(shapes.begin(), shapes.end(), [&](const Shape& a, const Shape& b) {
-    if (is_near(a) != is_near(b)) return is_near(a);
-    if (!is_near(a)) return distance(a.model_scale, model_scale) < distance(b.model_scale, model_scale);
-    return std::abs(log_aspect(a.model) - usual) < std::abs(log_aspect(b.model) - usual);
-  });
+  const auto strain = [&](const Shape& s) {
+    return distance(s.model_scale, model_scale) + std::abs(log_aspect(s.model) - usual) / 20;
+  };
+  return *std::min_element(shapes.begin(), shapes.end(),
+                           [&](const Shape& a, const Shape& b) { return strain(a) < strain(b); });
 }
 
 }  // namespace dsllm::sim
