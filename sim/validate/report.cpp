@@ -49,11 +49,11 @@ void print_row(const JudgedRow& row, size_t width, std::ostream& out) {
     return;
   }
   const auto happened = row.ran_out();
-  out << fmt::format("{:<{}} {}  {}  {:<7} {:<4} {}\n", m.name, width,
+  out << fmt::format("{:<{}} {}  {}  {:<7}  {:<7}  {}\n", m.name, width,
                      compared(m.measured_step_time_s, row.predicted.step_time_s, 1, 3),
                      compared(m.measured_memory_bytes, row.predicted.memory_bytes, 1e9, 1),
-                     happened ? (*happened ? "ran out" : "ran") : "-", row.predicted.fits ? "fits" : "not",
-                     layout_text(row.scenario.layout));
+                     happened ? (*happened ? "ran out" : "ran") : "-",
+                     row.predicted.fits ? "fits" : "too big", layout_text(row.scenario.layout));
   if (row.scenarios > 1)
     out << fmt::format(
         "{:<{}}   of {} layouts {} fit: fastest {:.3f} s, median {:.3f} s, slowest {:.3f} s; searched: {}\n",
@@ -104,7 +104,8 @@ Json json_of(const std::optional<double>& value) {
 }
 
 Json json_of(const ErrorStatistics& s, const std::vector<int64_t>& rows, const Judgement& j) {
-  Json json{{"rows", s.count}};
+  Json json = Json::object();
+  json["rows"] = s.count;
   if (s.count == 0) return json;
   json["mean_absolute_error"] = s.mean_absolute;
   json["median_absolute_error"] = s.median_absolute;
@@ -130,7 +131,9 @@ Json json_of(const Score& score, const Judgement& j) {
 
 Json json_of(const JudgedRow& row) {
   const Measurement& m = row.measured;
-  Json json{{"name", m.name}, {"line", m.line}};
+  Json json = Json::object();
+  json["name"] = m.name;
+  json["line"] = m.line;
   if (row.left_out()) {
     json["left_out"] = row.choices.reason;
     return json;
@@ -163,10 +166,9 @@ void print_text(const Judgement& j, const std::string& path, std::ostream& out) 
   size_t width = 4;
   for (const JudgedRow& row : j.rows) width = std::max(width, row.measured.name.size());
   out << fmt::format("{}: {} rows, {} left out\n\n", path, j.rows.size(), j.left_out);
-  out << fmt::format("{:<{}} {:>10} {:>10} {:>8}  {:>10} {:>10} {:>8}  {:<7} {:<4} {}\n", "", width,
-                     "step, s", "", "", "memory, GB", "", "", "what", "", "");
-  out << fmt::format("{:<{}} {:>10} {:>10} {:>8}  {:>10} {:>10} {:>8}  {:<7} {:<4} {}\n", "row", width,
-                     "measured", "predicted", "error", "measured", "predicted", "error", "became", "",
+  out << fmt::format("{:<{}} {:>10} {:>10} {:>8}  {:>10}\n", "", width, "step, s", "", "", "memory, GB");
+  out << fmt::format("{:<{}} {:>10} {:>10} {:>8}  {:>10} {:>10} {:>8}  {:<7}  {:<7}  {}\n", "row", width,
+                     "measured", "predicted", "error", "measured", "predicted", "error", "run", "called",
                      "layout");
   for (const JudgedRow& row : j.rows) print_row(row, width, out);
   out << "\nThe error is predicted / measured - 1. Where cells are empty, the fastest layout that fits "

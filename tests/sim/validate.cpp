@@ -260,9 +260,9 @@ TEST_CASE("validate: text and JSON") {
     return found;
   };
   CHECK(has(path + ": 3 rows, 1 left out"));
-  CHECK(
-      has("full      8.000     16.000  +100.0%        40.0       20.0   -50.0%  ran     fits dp 8 tp 2 pp 4 "
-          "1f1b"));
+  CHECK(has(
+      "full      8.000     16.000  +100.0%        40.0       20.0   -50.0%  ran      fits     dp 8 tp 2 pp 4 "
+      "1f1b"));
   CHECK(has("of 6 layouts 4 fit: fastest 4.000 s, median 12.000 s, slowest 32.000 s; searched: micro_batch"));
   CHECK(has("assumed: vocab_size = 51200"));
   CHECK(has("bad   left out (line 4): "));
