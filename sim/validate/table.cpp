@@ -120,11 +120,12 @@ std::string describe(double x) {
   return {text, end};
 }
 
+// NaN and infinities too: no range holds them.
 std::optional<double> number(std::string_view cell) {
   if (!cell.empty() && cell.front() == '+') cell.remove_prefix(1);
   double x = 0;
   const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), x);
-  if (error != std::errc{} || end != cell.data() + cell.size() || !std::isfinite(x)) return std::nullopt;
+  if (error != std::errc{} || end != cell.data() + cell.size()) return std::nullopt;
   return x;
 }
 

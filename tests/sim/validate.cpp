@@ -88,6 +88,11 @@ TEST_CASE("choices: what empty cells leave") {
   CHECK(dp.searched == std::vector<std::string>{"zero"});
   for (const Scenario& s : dp.scenarios) CHECK(s.layout.dp == 64);
 
+  // One replica has nobody to share with.
+  CHECK(choices_of(
+            row_of("m,16,2048,16,16,8192,1,0,32000,4096,h100-sxm,8,8,1,2,4,1,1,1f1b,,2,256,none,1,,8,,\n"))
+            .scenarios.size() == 1);
+
   // tp and pp: every scenario uses the 64 GPUs.
   const Choices open =
       choices_of(row_of("m,16,2048,16,16,8192,1,0,32000,4096,h100-sxm,64,8,,,,,,,,,256,,,,8,,\n"));
@@ -188,6 +193,9 @@ TEST_CASE("naive: the fitted efficiency has the smallest mean error") {
   // Ratios 0.25 0.4 0.5 0.556 0.6; half of their sum 2.306 is passed at the fourth.
   CHECK(e == doctest::Approx(5.0 / 9));
   for (double other = 0.1; other < 1; other += 0.001) CHECK(mean_error(e) <= mean_error(other) + 1e-12);
+  // Ratios 0.1 0.2 0.3 0.9 1: half of 2.5 is passed at the fourth.
+  CHECK(fitted_efficiency(std::vector<double>{9, 1, 10, 3, 2}, std::vector<double>(5, 10)) ==
+        doctest::Approx(0.9));
   CHECK(fitted_efficiency(std::vector<double>{1}, std::vector<double>{4}) == doctest::Approx(0.25));
   CHECK_THROWS_AS(fitted_efficiency({}, {}), ValueError);
   CHECK_THROWS_AS(fitted_efficiency(ideal, std::vector<double>{1}), ShapeError);

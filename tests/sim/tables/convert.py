@@ -237,8 +237,6 @@ def nanotron(data):
     for r in rows:
         micro, seq, gpus = int(r["micro_batch"]), int(r["seq_len"]), int(r["gpus"])
         batch, tp, pp, ok = int(r["global_batch_seqs"]), int(r["tp"]), int(r["pp"]), r["status"] == "ok"
-        if not ok and micro in ran[family(r)]:
-            continue
         if not ok and nanotron_state_bytes(r) <= 80e9 and not (ran[family(r)] and max(ran[family(r)]) < micro):
             continue
         cells = dict(oom=1)
