@@ -3,17 +3,14 @@
 
 #include <string>
 
-#include "sim/search/sweep.hpp"
+#include "sim/search/search.hpp"
 
 namespace dsllm::sim {
 
-CostFunction estimated_cost(const Machine& machine);  // estimate()
-CostFunction engine_cost(const Machine& machine);     // report()
-
-// Model FLOPs (causal attention, with the head, nothing twice) of a step in step_s, of the cluster's peak.
-double mfu(const Scenario& scenario, const Machine& machine, double step_s);
+CostFunction estimated_cost(const Scenario& base);
+CostFunction engine_cost(const Scenario& base);
 
 // "stage 0 needs 91.3 GB of 80.0 GB: 62.1 GB of activations, 8 micro-batches in flight"; of the stage that needs most.
-std::string why_too_large(const Scenario& scenario, const Machine& machine);
+std::string why_too_large(const Scenario& checked, const Machine& machine);
 
 }  // namespace dsllm::sim

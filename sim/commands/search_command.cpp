@@ -9,6 +9,7 @@
 #include "ref/core/file.hpp"
 #include "sim/commands/cost.hpp"
 #include "sim/commands/text.hpp"
+#include "sim/estimate.hpp"
 
 namespace dsllm::sim {
 
@@ -36,20 +37,18 @@ Json json_of(const std::vector<BrokenRule>& rules) {
 
 struct Row {
   const Candidate& candidate;
-  double mfu, tokens_per_s, memory_share;
+  double mfu, rate;
 };
 
 Row row_of(const Scenario& base, const Machine& machine, const Candidate& c) {
-  const double tokens =
-      static_cast<double>(base.layout.global_batch) * static_cast<double>(base.model.seq_len);
-  return {c, mfu(base, machine, c.cost.step_s), tokens / c.cost.step_s, c.cost.bytes / machine.hbm_bytes};
+  return {c, model_flops_utilization(base, machine, c.cost.step_s, true), tokens_per_s(base, c.cost.step_s)};
 }
 
 Json json_of(const Row& r) {
   return {{"layout", fields_to_json(r.candidate.layout)},
           {"step_s", r.candidate.cost.step_s},
           {"mfu_causal", r.mfu},
-          {"tokens_per_s", r.tokens_per_s},
+          {"tokens_per_s", r.rate},
           {"worst_rank_bytes", r.candidate.cost.bytes}};
 }
 
@@ -61,7 +60,7 @@ TextTable table_of(const Scenario& base, const Machine& machine, const std::vect
   for (size_t i = 0; i < std::min(count, candidates.size()); ++i) {
     const Row r = row_of(base, machine, candidates[i]);
     std::vector<std::string> cells = {fmt::to_string(i + 1), seconds_text(candidates[i].cost.step_s),
-                                      percent_text(r.mfu), with_commas(static_cast<int64_t>(r.tokens_per_s)),
+                                      percent_text(r.mfu), with_commas(static_cast<int64_t>(r.rate)),
                                       bytes_text(candidates[i].cost.bytes)};
     for (const std::string& cell : layout_cells(candidates[i].layout)) cells.push_back(cell);
     table.add(std::move(cells));
@@ -77,7 +76,7 @@ std::string csv_of(const Scenario& base, const Machine& machine, const std::vect
   for (const Candidate& c : candidates) {
     const Row r = row_of(base, machine, c);
     std::vector<std::string> cells = {fmt::to_string(c.cost.step_s), fmt::to_string(r.mfu),
-                                      fmt::to_string(r.tokens_per_s), fmt::to_string(c.cost.bytes)};
+                                      fmt::to_string(r.rate), fmt::to_string(c.cost.bytes)};
     for (const std::string& cell : layout_values(c.layout)) cells.push_back(cell);
     table.add(std::move(cells));
   }
@@ -138,13 +137,13 @@ void search_command(const SearchCommand& o, std::ostream& out, const Progress::O
   SearchResult result;
   if (space.size() > 0) {
     Progress progress("search", "layouts", space.size(), 0, progress_output);
-    result = search(space, estimated_cost(machine),
+    result = search(space, estimated_cost,
                     {.top = o.top * engine_candidates, .too_large = shown_too_large, .progress = &progress});
     progress.finish();
   }
   check_something(space, result);
   const size_t judged = result.best.size();
-  rerank(space, engine_cost(machine), result.best, result.too_large);
+  rerank(space, engine_cost, result.best, result.too_large);
   if (static_cast<int64_t>(result.best.size()) > o.top) result.best.resize(static_cast<size_t>(o.top));
   if (static_cast<int64_t>(result.too_large.size()) > shown_too_large)
     result.too_large.resize(static_cast<size_t>(shown_too_large));

@@ -6,6 +6,7 @@
 #include "sim/commands/cost.hpp"
 #include "sim/commands/search_command.hpp"
 #include "sim/commands/text.hpp"
+#include "sim/estimate.hpp"
 
 namespace dsllm::sim {
 
@@ -93,14 +94,15 @@ void sweep_command(const SweepCommand& o, std::ostream& out) {
   base.model.validate();
   base.cluster.validate();
   base.recipe.validate();
-  const CostModel model = [](const Scenario& s) { return estimated_cost(machine_of(s.cluster, s.recipe)); };
   std::vector<Row> rows;
   for (const SweepPoint& p : sweep(base, choices_of(o.scenario), o.weak ? Scaling::weak : Scaling::strong,
-                                   counts_of(o, base.cluster.gpus), model)) {
+                                   counts_of(o, base.cluster.gpus), estimated_cost)) {
     Scenario s = base;
     s.cluster.gpus = p.gpus;
     s.layout.global_batch = p.global_batch;
-    rows.push_back({p, p.best ? mfu(s, machine_of(s.cluster, s.recipe), p.best->cost.step_s) : 0});
+    rows.push_back(
+        {p, p.best ? model_flops_utilization(s, machine_of(s.cluster, s.recipe), p.best->cost.step_s, true)
+                   : 0});
   }
   if (!o.csv.empty()) write_file_atomically(o.csv, table_of(rows, true).csv());
   if (o.json) {

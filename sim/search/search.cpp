@@ -36,8 +36,9 @@ Cost checked_cost(const CostFunction& cost, const Scenario& scenario) {
 }
 
 // The numbers [begin, end), one after the other.
-SearchResult search_piece(const LayoutSpace& space, const CostFunction& cost, const SearchOptions& options,
+SearchResult search_piece(const LayoutSpace& space, const CostModel& model, const SearchOptions& options,
                           int64_t begin, int64_t end) {
+  const CostFunction cost = model(space.base());
   SearchResult r;
   r.layouts = end - begin;
   std::vector<std::pair<const char*, BrokenRule>> broken;  // rules are constants: told apart by address
@@ -70,12 +71,12 @@ SearchResult search_piece(const LayoutSpace& space, const CostFunction& cost, co
 
 }  // namespace
 
-SearchResult search(const LayoutSpace& space, const CostFunction& cost, const SearchOptions& options) {
+SearchResult search(const LayoutSpace& space, const CostModel& model, const SearchOptions& options) {
   std::vector<SearchResult> pieces(static_cast<size_t>((space.size() + piece_size - 1) / piece_size));
   std::mutex mutex;
   int64_t done = 0;
   parallel_pieces(space.size(), piece_size, [&](int64_t begin, int64_t end) {
-    pieces[static_cast<size_t>(begin / piece_size)] = search_piece(space, cost, options, begin, end);
+    pieces[static_cast<size_t>(begin / piece_size)] = search_piece(space, model, options, begin, end);
     if (options.progress == nullptr) return;
     const std::lock_guard lock(mutex);
     options.progress->update(done += end - begin);
@@ -95,13 +96,13 @@ SearchResult search(const LayoutSpace& space, const CostFunction& cost, const Se
   return all;
 }
 
-void rerank(const LayoutSpace& space, const CostFunction& better, std::vector<Candidate>& best,
+void rerank(const LayoutSpace& space, const CostModel& better, std::vector<Candidate>& best,
             std::vector<Candidate>& too_large) {
   parallel_for(static_cast<int64_t>(best.size()), [&](int64_t i) {
     Candidate& c = best[static_cast<size_t>(i)];
     Scenario scenario = space.base();
     scenario.layout = c.layout;
-    c.cost = checked_cost(better, scenario);
+    c.cost = checked_cost(better(space.base()), scenario);
   });
   const auto split =
       std::stable_partition(best.begin(), best.end(), [](const Candidate& c) { return c.cost.fits; });

@@ -9,8 +9,10 @@
 
 namespace dsllm::sim {
 
-// Time and memory of a possible scenario. Called from many threads at once.
+// Time and memory of a possible scenario. Used by one thread at a time, so that it may have buffers.
 using CostFunction = std::function<Cost(const Scenario& checked)>;
+// Makes one for the layouts of a scenario. Called from many threads at once, for every piece of work.
+using CostModel = std::function<CostFunction(const Scenario& base)>;
 
 struct SearchOptions {
   int64_t top = 10;       // how many of those that fit are kept
@@ -29,10 +31,10 @@ struct SearchResult {
 
 // Costs every possible layout of the space. The result depends on neither threads nor chance. Throws ValueError if a cost
 // is not a number.
-SearchResult search(const LayoutSpace& space, const CostFunction& cost, const SearchOptions& options = {});
+SearchResult search(const LayoutSpace& space, const CostModel& model, const SearchOptions& options = {});
 
 // Costs these candidates again and ranks them anew; those that do not fit after all are moved to `too_large`, ranked.
-void rerank(const LayoutSpace& space, const CostFunction& better, std::vector<Candidate>& best,
+void rerank(const LayoutSpace& space, const CostModel& better, std::vector<Candidate>& best,
             std::vector<Candidate>& too_large);
 
 }  // namespace dsllm::sim

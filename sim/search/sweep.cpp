@@ -26,8 +26,7 @@ std::vector<SweepPoint> sweep(const Scenario& base, const LayoutChoices& choices
     SweepPoint p;
     p.gpus = n;
     p.global_batch = scenario.layout.global_batch;
-    const SearchResult result =
-        search(LayoutSpace(scenario, choices), model(scenario), {.top = 1, .too_large = 0});
+    const SearchResult result = search(LayoutSpace(scenario, choices), model, {.top = 1, .too_large = 0});
     if (!result.best.empty()) {
       p.best = result.best.front();
       p.tokens_per_s =

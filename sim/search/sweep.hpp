@@ -19,9 +19,6 @@ struct SweepPoint {
   double efficiency = 0;  // speedup / (gpus / that point's gpus)
 };
 
-// The cost of a scenario's layouts: called once for each number of GPUs.
-using CostModel = std::function<CostFunction(const Scenario& base)>;
-
 // Searches at every number of GPUs. base.layout.global_batch belongs to gpus.front(); weak scaling multiplies it by
 // gpus / gpus.front() and throws ConfigError where that is no whole number of sequences.
 std::vector<SweepPoint> sweep(const Scenario& base, const LayoutChoices& choices, Scaling scaling,

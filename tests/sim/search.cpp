@@ -93,6 +93,12 @@ Cost toy(const Scenario& s) {
   return {static_cast<double>(time), static_cast<double>(bytes), bytes < 12};
 }
 
+// A cost that needs no buffers.
+CostModel model_of(CostFunction cost) {
+  return [cost](const Scenario&) { return cost; };
+}
+const CostModel toy_model = model_of(toy);
+
 bool same(const std::vector<Candidate>& a, const std::vector<Candidate>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Candidate& x, const Candidate& y) {
     return x.index == y.index && key(x.layout) == key(y.layout) && x.cost.step_s == y.cost.step_s &&
@@ -190,7 +196,7 @@ TEST_CASE("search: what a loop over everything finds") {
     std::stable_sort(fit.begin(), fit.end(), faster);  // stable: ties stay by number
     std::stable_sort(too_large.begin(), too_large.end(), faster);
 
-    const SearchResult r = search(space, toy, {.top = 25, .too_large = 7});
+    const SearchResult r = search(space, toy_model, {.top = 25, .too_large = 7});
     CHECK(r.layouts == space.size());
     CHECK(r.fit == static_cast<int64_t>(fit.size()));
     CHECK(r.does_not_fit == static_cast<int64_t>(too_large.size()));
@@ -216,10 +222,10 @@ TEST_CASE("search: the same answer for any number of threads") {
   CHECK(space.size() > 10'000);
   const int before = threads();
   set_threads(1);
-  const SearchResult one = search(space, toy, {.top = 40, .too_large = 9});
+  const SearchResult one = search(space, toy_model, {.top = 40, .too_large = 9});
   for (const int n : {2, 5}) {
     set_threads(n);
-    const SearchResult many = search(space, toy, {.top = 40, .too_large = 9});
+    const SearchResult many = search(space, toy_model, {.top = 40, .too_large = 9});
     CHECK(same(one.best, many.best));
     CHECK(same(one.too_large, many.too_large));
     CHECK(same(one.front, many.front));
@@ -243,7 +249,7 @@ TEST_CASE("search: a cost that is no number is an error with its layout") {
     return c;
   };
   const LayoutSpace space(small(8, 16), {});
-  CHECK_THROWS_WITH_AS(search(space, bad), doctest::Contains("tp 4"), ValueError);
+  CHECK_THROWS_WITH_AS(search(space, model_of(bad)), doctest::Contains("tp 4"), ValueError);
 }
 
 TEST_CASE("search: progress goes to the end") {
@@ -251,7 +257,7 @@ TEST_CASE("search: progress goes to the end") {
   const LayoutSpace space(small(96, 960), {});
   {
     Progress progress("search", "layouts", space.size(), 0, {&out, false, [] { return 0.0; }});
-    search(space, toy, {.progress = &progress});
+    search(space, toy_model, {.progress = &progress});
     progress.finish();
   }
   const std::string end = "search: " + std::to_string(space.size()) + "/" + std::to_string(space.size());
@@ -260,7 +266,7 @@ TEST_CASE("search: progress goes to the end") {
 
 TEST_CASE("search: candidates are ranked anew by a better cost, and moved where they do not fit after all") {
   const LayoutSpace space(small(12, 24), {});
-  SearchResult r = search(space, toy, {.top = 60, .too_large = 3});
+  SearchResult r = search(space, toy_model, {.top = 60, .too_large = 3});
   std::vector<Candidate> best = r.best, too_large = r.too_large;
   const auto better = [](const Scenario& s) {
     Cost c = toy(s);
@@ -268,7 +274,7 @@ TEST_CASE("search: candidates are ranked anew by a better cost, and moved where 
     c.fits = s.layout.recompute != Recompute::full;
     return c;
   };
-  rerank(space, better, best, too_large);
+  rerank(space, model_of(better), best, too_large);
   CHECK(best.size() + too_large.size() == r.best.size() + r.too_large.size());
   CHECK(std::is_sorted(best.begin(), best.end(), ranks_before));
   CHECK(std::is_sorted(too_large.begin(), too_large.end(), ranks_before));
@@ -280,12 +286,7 @@ TEST_CASE("search: candidates are ranked anew by a better cost, and moved where 
   }
   // Ties are ranked by number, also where the order before was another.
   std::reverse(best.begin(), best.end());
-  rerank(
-      space,
-      [](const Scenario&) {
-        return Cost{1, 1, true};
-      },
-      best, too_large);
+  rerank(space, model_of([](const Scenario&) { return Cost{1, 1, true}; }), best, too_large);
   CHECK(std::is_sorted(best.begin(), best.end(), [](auto& a, auto& b) { return a.index < b.index; }));
 }
 

@@ -1,0 +1,23 @@
+#include "sim/commands/cost.hpp"
+
+#include <memory>
+
+#include "sim/estimate.hpp"
+
+namespace dsllm::sim {
+
+CostFunction estimated_cost(const Scenario& base) {
+  const auto estimator = std::make_shared<Estimator>(machine_of(base.cluster, base.recipe));
+  return [estimator](const Scenario& s) {
+    const Estimate e = (*estimator)(s);
+    return Cost{e.step_s, e.worst_rank_bytes, e.fits};
+  };
+}
+
+std::string why_too_large(const Scenario& s, const Machine& machine) {
+  int64_t stage = 0;
+  const RankMemory memory = worst_rank_memory(s, machine, &stage);
+  return why_it_does_not_fit(memory, machine, stage);
+}
+
+}  // namespace dsllm::sim

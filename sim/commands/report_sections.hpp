@@ -1,0 +1,32 @@
+// The parts of a report that follow from the scenario alone: the model's parameters and FLOPs, the memory of every stage,
+// and what a whole training takes.
+#pragma once
+
+#include <cstdint>
+#include <ostream>
+#include <vector>
+
+#include "ref/core/json.hpp"
+#include "sim/memory.hpp"
+#include "sim/scenario.hpp"
+
+namespace dsllm::sim {
+
+void print_model(std::ostream& out, const Model& model);
+Json model_json(const Model& model);
+
+// rows[s]: what a rank of stage s needs at most.
+void print_memory(std::ostream& out, const Scenario& scenario, const Machine& machine,
+                  const std::vector<RankMemory>& rows);
+Json memory_json(const Machine& machine, const std::vector<RankMemory>& rows);
+
+// A training of `tokens` tokens at step_s a step.
+struct Training {
+  double tokens = 0, steps = 0, seconds = 0, gpu_hours = 0, cost = 0;
+};
+Training training_of(const Scenario& scenario, double step_s, double tokens, double price_per_gpu_hour);
+void print_training(std::ostream& out, const Scenario& scenario, const Training& training,
+                    double price_per_gpu_hour);
+Json training_json(const Training& training);
+
+}  // namespace dsllm::sim
