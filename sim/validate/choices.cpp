@@ -47,13 +47,19 @@ class Reader {
     if (row_.gpus) {
       s.cluster.gpus = *row_.gpus;
     } else if (row_.dp && row_.tp && row_.pp) {
-      s.cluster.gpus = *row_.dp * *row_.tp * *row_.pp * s.layout.cp;
+      const double gpus =
+          static_cast<double>(*row_.dp * *row_.tp) * static_cast<double>(*row_.pp * s.layout.cp);
+      if (gpus > 1 << 24) {
+        choices_.reason = "dp * tp * pp * cp is more than 2^24 GPUs";
+        return false;
+      }
+      s.cluster.gpus = static_cast<int64_t>(gpus);
     } else {
       choices_.reason = "gpus is unknown, and so is one of dp, tp and pp";
       return false;
     }
     s.cluster.gpus_per_node = row_.gpus_per_node.value_or(0);
-    s.recipe = recipe_of(row_);
+    s.recipe = recipe_of(row_, s.model);
     return true;
   }
 
@@ -140,8 +146,8 @@ class Reader {
   }
 
   void memory(Scenario& s) {
-    std::vector<int64_t> zeros{0, 1};
-    if (s.layout.pp == 1) zeros = {0, 1, 2, 3};
+    std::vector<int64_t> zeros{0, 1};  // who shards more than the optimizer names it
+    if (s.layout.pp == 1) zeros = {0, 1, 2};
     if (s.layout.dp == 1) zeros = {0};  // nothing to share
     if (row_.zero) zeros = {*row_.zero};
     std::vector<Recompute> recomputes{Recompute::none, Recompute::selective, Recompute::full};
@@ -182,13 +188,14 @@ class Reader {
 
 }  // namespace
 
-Recipe recipe_of(const Measurement& row) {
+Recipe recipe_of(const Measurement& row, const Model& model) {
   Recipe recipe;
   recipe.precision = row.precision.value_or("bf16");
   const bool megatron =
-      row.gated == false && row.zero != 3 && row.gpu && find_gpu(*row.gpu).compute_capability <= 80;
+      !model.gated && row.zero != 3 && row.gpu && find_gpu(*row.gpu).compute_capability <= 80;
   recipe.flash_attention = !megatron;
   recipe.dropout = megatron;
+  recipe.overlap_dp = !megatron;
   return recipe;
 }
 

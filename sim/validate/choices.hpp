@@ -18,19 +18,21 @@ struct Choices {
       assumed;  // cells that were empty and are not, with what is taken: "vocab_size = 51200"
 };
 
-// Searched, if empty: dp, tp, pp, interleave and schedule (1F1B and interleaved 1F1B, which programs run if nothing else is
-// said), zero (0 to 3; with a pipeline 0 and 1), micro_batch, recompute, sp.
-// Assumed, if empty: n_kv_heads = n_heads; gated if d_ff is not 4 d_model; d_ff = 4 d_model; tied = 0; vocab_size = 51200;
-// gpus = dp tp pp cp; gpus_per_node of the GPU; cp = 1; precision = bf16.
+// Searched, if empty: dp, tp, pp, interleave and schedule (1F1B and interleaved 1F1B, which programs run if nothing
+// else is said), zero (0 to 2, with a pipeline 0 and 1: a program that divides the weights too is named after it),
+// micro_batch, recompute, sp.
+// Assumed, if empty: n_kv_heads = n_heads; d_ff = 4 d_model; gated if d_ff is not 4 d_model; tied = 0;
+// vocab_size = 51200; gpus = dp tp pp cp; gpus_per_node of the GPU; cp = 1; precision = bf16.
 // Without n_layers, d_model, n_heads, seq_len, gpu, gpus or global_batch nothing can be predicted.
 //
 // What makes no difference is brought into one form: sp without tp, chunks and schedules without a pipeline, and 1F1B
 // with several chunks, which is the interleaved schedule.
 Choices choices_of(const Measurement& row);
 
-// How a program of the row's kind keeps its numbers; the format has no cells for that. GPT's layers (gated = 0) on GPUs up to
-// the A100, except under ZeRO 3, are taken as Megatron-LM's of 2021 to 2023: scores and the masks of dropout are
-// stored. All others use flash attention and no dropout.
-Recipe recipe_of(const Measurement& row);
+// How a program of the row's kind keeps its numbers; the format has no cells for that. GPT's layers (gated = 0) on GPUs
+// up to the A100, except under ZeRO 3, are taken as Megatron-LM's of 2021 to 2023: scores and the masks of dropout are
+// stored, and gradients are reduced after the last backward pass (as Korthikanti et al. 2022 say of theirs). All
+// others use flash attention and no dropout, and reduce gradients during the last backward pass.
+Recipe recipe_of(const Measurement& row, const Model& model);
 
 }  // namespace dsllm::sim

@@ -81,10 +81,10 @@ TEST_CASE("choices: what empty cells leave") {
   CHECK(memory.scenarios.size() == 12);
   CHECK(memory.searched == std::vector<std::string>{"zero", "recompute", "sp"});
 
-  // dp follows from the others; 4 stages of ZeRO without a pipeline; without tp there is no sp to choose.
+  // dp follows from the others; ZeRO 0 to 2 without a pipeline; without tp there is no sp to choose.
   const Choices dp =
       choices_of(row_of("m,16,2048,16,16,8192,1,0,32000,4096,h100-sxm,64,8,,1,1,,,,,4,256,none,,,8,,\n"));
-  REQUIRE(dp.scenarios.size() == 4);
+  REQUIRE(dp.scenarios.size() == 3);
   CHECK(dp.searched == std::vector<std::string>{"zero"});
   for (const Scenario& s : dp.scenarios) CHECK(s.layout.dp == 64);
 
@@ -131,15 +131,23 @@ TEST_CASE("choices: one form for what makes no difference") {
 
 TEST_CASE("choices: how programs keep their numbers") {
   Measurement m = row_of(full);
-  m.gated = false;
-  CHECK(recipe_of(m).flash_attention);  // an H100
+  Model gpt;
+  gpt.gated = false;
+  CHECK(recipe_of(m, gpt).flash_attention);  // an H100
   m.gpu = "a100-sxm";
-  CHECK(!recipe_of(m).flash_attention);
-  CHECK(recipe_of(m).dropout);
+  CHECK(!recipe_of(m, gpt).flash_attention);
+  CHECK(recipe_of(m, gpt).dropout);
+  CHECK(!recipe_of(m, gpt).overlap_dp);
+  CHECK(recipe_of(m, Model{}).flash_attention);  // gated
   m.zero = 3;
-  CHECK(recipe_of(m).flash_attention);
+  CHECK(recipe_of(m, gpt).flash_attention);
+  CHECK(recipe_of(m, gpt).overlap_dp);
   m.precision = "fp8";
-  CHECK(recipe_of(m).precision == "fp8");
+  CHECK(recipe_of(m, gpt).precision == "fp8");
+  // gated is assumed from d_ff, and counts.
+  const Choices assumed =
+      choices_of(row_of("m,16,2048,16,16,8192,,0,32000,4096,a100,64,8,8,2,4,1,1,1f1b,1,2,256,none,1,,8,,\n"));
+  CHECK(!assumed.scenarios.at(0).recipe.flash_attention);
 }
 
 TEST_CASE("choices: a row that cannot be says why") {
