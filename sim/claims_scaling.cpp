@@ -100,7 +100,7 @@ Claim zero_communication(const char* name, const char* statement, Interval claim
   cluster.gpu = "h800-sxm";
   cluster.gpus = 8;
   Constants constants;  // bytes are compared: the same bandwidth for all, so that seconds stand for them
-  constants.gather_slowdown = 1;
+  constants.hopper.gather_slowdown = 1;
   const Rates rates = rates_of(machine_of(cluster, Recipe{}), constants);
   const Group group = group_of(rates.machine, cluster.gpus, 1);
   const double bytes = 1e12;  // of one vector of all parameters; so long that latency does not count

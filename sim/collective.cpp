@@ -61,7 +61,7 @@ double around_s(const Rates& rates, const Group& group, double bytes) {
 }  // namespace
 
 double all_gather_s(const Rates& rates, const Group& group, double bytes) {
-  return rates.constants.gather_slowdown * around_s(rates, group, bytes);
+  return rates.chip.gather_slowdown * around_s(rates, group, bytes);
 }
 
 double reduce_scatter_s(const Rates& rates, const Group& group, double bytes) {

@@ -14,6 +14,7 @@ struct ChipConstants {
   double node_hop_s = 5e-6;          // latency from rank to rank within a node
   double network_fraction = 0.8;     // of the network: network_fraction * nodes^-network_decay
   double network_decay = 0.1;
+  double gather_slowdown = 1.2;  // of an all-gather or a reduce-scatter against half of an all-reduce
 };
 
 struct Constants {
@@ -31,7 +32,6 @@ struct Constants {
   double elementwise_passes =
       2;  // of norms, rotations and activations in Llama's layers, in passes of fused kernels
 
-  double gather_slowdown = 1.5;  // an all-gather or a reduce-scatter against half of an all-reduce
   double network_hop_s = 15e-6;  // latency from node to node
 
   // The processor that launches the kernels: a layer's passes never take less than this.
@@ -58,6 +58,7 @@ void visit_fields(Config& c, Visit&& visit) {
   visit(Field{"node_hop_s", "seconds", 0, 1e-3}, c.node_hop_s);
   visit(Field{"network_fraction", "of the network", 0.1, 1}, c.network_fraction);
   visit(Field{"network_decay", "exponent of the nodes", 0, 1.5}, c.network_decay);
+  visit(Field{"gather_slowdown", "times", 1, 4}, c.gather_slowdown);
 }
 
 template <class Config, class Visit>
@@ -69,7 +70,6 @@ void visit_fields(Config& c, Visit&& visit) {
   visit(Field{"hbm_fraction", "of the bandwidth", 0.2, 0.92}, c.hbm_fraction);
   visit(Field{"launch_s", "seconds", 0, 1e-3}, c.launch_s);
   visit(Field{"elementwise_passes", "passes", 1, 8}, c.elementwise_passes);
-  visit(Field{"gather_slowdown", "times", 1, 4}, c.gather_slowdown);
   visit(Field{"network_hop_s", "seconds", 0, 1e-3}, c.network_hop_s);
   visit(Field{"host_layer_s", "seconds", 0, 2e-2}, c.host_layer_s);
   visit(Field{"host_collective_s", "seconds", 0, 1e-2}, c.host_collective_s);

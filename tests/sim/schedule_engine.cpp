@@ -137,7 +137,8 @@ void check_timeline(const Pipeline& pipeline, const PipelineRun& run, const Time
   for (size_t r = 0; r < last.size(); ++r) {
     CHECK(std::abs(last[r]) <= 1e-9 * peak[r]);
     CHECK(peak[r] == run.ranks[r].peak_bytes);
-    const InFlight held = peak_in_flight(pipeline.kind, p, m, chunks_of(pipeline), static_cast<int64_t>(r));
+    const PeakInFlight held =
+        peak_in_flight(pipeline.kind, p, m, chunks_of(pipeline), static_cast<int64_t>(r));
     double largest = 0;
     for (int64_t c = 0; c < chunks_of(pipeline); ++c)
       largest = std::max(

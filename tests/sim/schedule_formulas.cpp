@@ -197,7 +197,7 @@ TEST_CASE("peak bytes of every rank are activations and weight contexts as count
           pipeline.bytes.assign(pipeline.times.size(), {1000, 1});
           const PipelineRun& run = engine.run(pipeline);
           for (int64_t s = 0; s < p; ++s) {
-            const InFlight held = peak_in_flight(kind, p, m, v, s);
+            const PeakInFlight held = peak_in_flight(kind, p, m, v, s);
             CAPTURE(std::string(to_string(kind)));
             CAPTURE(p);
             CAPTURE(m);
@@ -207,10 +207,10 @@ TEST_CASE("peak bytes of every rank are activations and weight contexts as count
           }
         }
   // Qi et al., section 3: worker i (from 1) of ZB-H1 holds (p-i+1) M_B + (i-1) M_W, of ZB-H2 (2p-2i+1) M_B + (2i-2) M_W.
-  const InFlight h1 = peak_in_flight(ScheduleKind::zb_h1, 8, 64, 1, 2);
+  const PeakInFlight h1 = peak_in_flight(ScheduleKind::zb_h1, 8, 64, 1, 2);
   CHECK(h1.activations == 6);
   CHECK(h1.weight_contexts == 2);
-  const InFlight h2 = peak_in_flight(ScheduleKind::zb_h2, 8, 64, 1, 2);
+  const PeakInFlight h2 = peak_in_flight(ScheduleKind::zb_h2, 8, 64, 1, 2);
   CHECK(h2.activations == 11);
   CHECK(h2.weight_contexts == 4);
 }
