@@ -22,19 +22,18 @@ struct Constants {
 
   // Matrix products [m, k] x [k, n]: fraction * k / (k + gemm_half_k) * waves / (waves + gemm_lost_waves).
   double gemm_half_k = 200;
-  double gemm_lost_waves = 0.5;  // of tiles of 128 x 128, one a multiprocessor
-  double attention_backward =
-      2.5;  // time of the backward pass in forward passes; its FLOPs are 5 products for 2
+  double gemm_lost_waves = 0.5;     // of tiles of 128 x 128, one a multiprocessor
+  double attention_backward = 2.5;  // its time in forward passes; its FLOPs are 5 products for 2
 
   // Kernels that are bound by memory: launch_s + bytes / (hbm_fraction * bandwidth).
   double hbm_fraction = 0.8;
   double launch_s = 5e-6;
-  double elementwise_passes =
-      2;  // of norms, rotations and activations in Llama's layers, in passes of fused kernels
 
   double network_hop_s = 15e-6;  // latency from node to node
 
-  // The processor that launches the kernels: a layer's passes never take less than this.
+  // Programs that launch every kernel by itself (Recipe::eager), as Hugging Face's nanotron. Norms, rotations and
+  // activations go over the same bytes several times, and a layer's passes never take less than the processor needs.
+  double elementwise_passes = 2;
   double host_layer_s = 1.5e-3;       // forward and backward of a layer without collectives
   double host_collective_s = 0.2e-3;  // each collective of tp in it
   // With pipeline neighbours on another node, collectives of tp wait for one another's ranks: seconds a collective and a rank.

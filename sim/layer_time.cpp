@@ -55,7 +55,7 @@ class Block {
     up_s_ = gemm_s(rates, z_.tokens, z_.gates * z_.f, z_.d);
     down_s_ = gemm_s(rates, z_.tokens, z_.d, z_.f);
     core_s_ = core_forward();
-    const double passes = s.model.gated ? rates.constants.elementwise_passes : 1;
+    const double passes = s.recipe.eager ? rates.constants.elementwise_passes : 1;
     norm_s_ = memory_s(rates, passes * 2 * 2 * z_.sharded * z_.d);
     residual_s_ = memory_s(rates, 3 * 2 * z_.sharded * z_.d);
     rope_s_ = s.model.gated ? memory_s(rates, passes * 2 * 2 * z_.tokens * (z_.q + z_.kv)) : 0;
@@ -113,6 +113,7 @@ class Block {
   }
   // A third of a layer's launches; the rest are the backward pass's.
   double host_forward_s() const {
+    if (!s_.recipe.eager) return 0;
     const Constants& c = rates_.constants;
     const double collectives = s_.layout.tp > 1 ? (s_.layout.sp ? 10 : 4) : 0;
     double each_s = c.host_collective_s;

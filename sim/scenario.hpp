@@ -94,6 +94,9 @@ struct Recipe {
   bool overlap_dp = true;  // the last backward with the reduce-scatter, the first forward with the all-gather
   bool overlap_tp = false;  // GEMMs with all-gather and reduce-scatter in chunks
   bool overlap_pp = true;   // sends do not block the sender
+  bool eager =
+      false;  // norms, rotations and activations are not fused, and a step waits for the processor that
+              // launches its kernels; false: as Megatron-LM and its like
 
   void validate() const;
 };
@@ -180,6 +183,7 @@ void visit_fields(Config& c, Visit&& visit) {
   visit(Field{"overlap_dp", "gradients are reduced during the last backward"}, c.overlap_dp);
   visit(Field{"overlap_tp", "matrix products overlap with their collectives"}, c.overlap_tp);
   visit(Field{"overlap_pp", "sends do not block the sender"}, c.overlap_pp);
+  visit(Field{"eager", "kernels are not fused, and launched one by one"}, c.eager);
 }
 
 template <class Config, class Visit>

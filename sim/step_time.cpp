@@ -130,8 +130,7 @@ TailTime tail_time(const Rates& rates, const Scenario& s, const LayerTime& layer
   const Recipe& r = s.recipe;
   const double bytes =
       static_cast<double>(r.gradient_bytes + 2 * (r.master_bytes + r.moment_bytes) + r.weight_bytes);
-  t.optimizer_s =
-      memory_s(rates, bytes * parameters / (l.zero >= 1 ? replicas : 1));
+  t.optimizer_s = memory_s(rates, bytes * parameters / (l.zero >= 1 ? replicas : 1));
   return t;
 }
 

@@ -196,6 +196,7 @@ Recipe recipe_of(const Measurement& row, const Model& model) {
   recipe.flash_attention = !megatron;
   recipe.dropout = megatron;
   recipe.overlap_dp = !megatron;
+  recipe.eager = model.gated && row.gpu && find_gpu(*row.gpu).compute_capability >= 90;
   return recipe;
 }
 
