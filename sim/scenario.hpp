@@ -119,16 +119,16 @@ const char* why_impossible(const Scenario& scenario) noexcept;
 Machine machine_of(const Cluster& cluster, const Recipe& recipe);
 
 // How the layers are divided into pp * interleave consecutive parts. The head costs as much as some layers, so the last
-// part gets fewer where that makes the slowest part faster; the others are as equal as can be, longer ones last, since
-// the first stages hold the most activations.
+// part gets fewer where that makes the slowest part faster; the others are as equal as can be, longer ones first, as
+// programs do that hand out layers in their order (nanotron).
 struct Split {
   int64_t parts = 1;
   int64_t last = 0;   // layers of the last part
   int64_t base = 0;   // of the others, and
-  int64_t extra = 0;  // one more for the last so many of them
+  int64_t extra = 0;  // one more for the first so many of them
   int64_t layers(int64_t part) const {
     if (part == parts - 1) return last;
-    return base + (part >= parts - 1 - extra ? 1 : 0);
+    return base + (part < extra ? 1 : 0);
   }
 };
 Split split_layers(const Model& model, const Layout& layout);
