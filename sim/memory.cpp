@@ -46,8 +46,7 @@ constexpr const char* until_rerun = "to the second run of the layer";
 
 // Korthikanti et al. 2022, section 4, for any shape: visit(name, bytes, lifetime) for each tensor that is kept.
 template <class Visit>
-void visit_activations(const Scenario& s, Recompute recompute, Visit&& visit) {
-  const Local r = local(s);
+void visit_activations(const Scenario& s, const Local& r, Recompute recompute, Visit&& visit) {
   const Recipe& recipe = s.recipe;
   const double whole = r.whole_tokens * r.d_model;
   if (recompute == Recompute::full) {
@@ -85,10 +84,22 @@ void visit_activations(const Scenario& s, Recompute recompute, Visit&& visit) {
   if (recipe.dropout) visit("feed-forward dropout mask", whole, until_input);
 }
 
-double activation_sum(const Scenario& s, Recompute recompute) {
+double activation_sum(const Scenario& s, const Local& r, Recompute recompute) {
   double bytes = 0;
-  visit_activations(s, recompute, [&](const char*, double b, const char*) { bytes += b; });
+  visit_activations(s, r, recompute, [&](const char*, double b, const char*) { bytes += b; });
   return bytes;
+}
+
+// Inputs and output gradients of the four matrices.
+double weight_context_bytes(const Scenario& s, const Local& r) {
+  const double inputs = 2 * r.whole_tokens * r.d_model + r.tokens * (r.q + r.d_ff);
+  const double output_gradients =
+      r.tokens * (r.q + 2 * r.kv + r.d_ff * (s.model.gated ? 2 : 1)) + 2 * r.whole_tokens * r.d_model;
+  return element * (inputs + output_gradients);
+}
+
+double boundary_of(const Local& r) {
+  return element * r.whole_tokens * r.d_model;
 }
 
 bool two_directions(const Layout& l) {
@@ -103,8 +114,9 @@ double layer_parameters(const Scenario& s, const Local& r, const LayerParameters
 
 // Alive while one layer runs backward: what full or selective recomputation makes again, and the gradients of the widest
 // part, the feed-forward layer.
-double working_bytes(const Scenario& s, const Local& r) {
-  const double again = activation_sum(s, Recompute::none) - activation_sum(s, s.layout.recompute);
+double working_bytes(const Scenario& s, const Local& r, double kept) {
+  const double again =
+      s.layout.recompute == Recompute::none ? 0 : activation_sum(s, r, Recompute::none) - kept;
   const double gradients =
       element * (r.tokens * r.d_ff * (s.model.gated ? 3 : 2) + 2 * r.whole_tokens * r.d_model);
   return again + gradients;
@@ -143,9 +155,9 @@ struct Ranks {
         split(split_layers(s.model, s.layout)),
         whole(sim::parameters(s.model)),
         parameters(layer_parameters(s, r, whole.layer)),
-        activations(activation_bytes_per_layer(s)),
-        weight_context(weight_context_bytes_per_layer(s)),
-        working(working_bytes(s, r)),
+        activations(activation_sum(s, r, s.layout.recompute)),
+        weight_context(weight_context_bytes(s, r)),
+        working(working_bytes(s, r, activations)),
         copied(copied_bytes(s, r)) {}
 
   Part stage(int64_t stage) const {
@@ -197,7 +209,7 @@ double Ranks::buffer_bytes(const Part& part, double sharding) const {
   // Keys and values of the next rank, received while the present ones are used, and their gradients.
   if (l.cp > 1) bytes += 2 * element * r.tokens * 2 * r.kv;
   // An activation and a gradient that have arrived.
-  if (l.pp > 1) bytes += 2 * boundary_bytes(s);
+  if (l.pp > 1) bytes += 2 * boundary_of(r);
   if (l.zero >= 2 && sharding > 1) {
     // The largest unit that is gathered or reduced at once: a layer, or a vocabulary matrix.
     const double unit = std::max(parameters, part.embedding || part.head ? r.vocab * r.d_model : 0.0);
@@ -242,27 +254,23 @@ RankMemory Ranks::memory(int64_t stage_number, PassesHeld held) const {
 
 std::vector<TensorBytes> activation_tensors(const Scenario& s) {
   std::vector<TensorBytes> tensors;
-  visit_activations(s, s.layout.recompute, [&](const char* name, double bytes, const char* lifetime) {
-    tensors.push_back({name, bytes, lifetime});
-  });
+  visit_activations(s, local(s), s.layout.recompute,
+                    [&](const char* name, double bytes, const char* lifetime) {
+                      tensors.push_back({name, bytes, lifetime});
+                    });
   return tensors;
 }
 
 double activation_bytes_per_layer(const Scenario& s) {
-  return activation_sum(s, s.layout.recompute);
+  return activation_sum(s, local(s), s.layout.recompute);
 }
 
 double weight_context_bytes_per_layer(const Scenario& s) {
-  const Local r = local(s);
-  const double inputs = 2 * r.whole_tokens * r.d_model + r.tokens * (r.q + r.d_ff);
-  const double output_gradients =
-      r.tokens * (r.q + 2 * r.kv + r.d_ff * (s.model.gated ? 2 : 1)) + 2 * r.whole_tokens * r.d_model;
-  return element * (inputs + output_gradients);
+  return weight_context_bytes(s, local(s));
 }
 
 double boundary_bytes(const Scenario& s) {
-  const Local r = local(s);
-  return element * r.whole_tokens * r.d_model;
+  return boundary_of(local(s));
 }
 
 PassesHeld passes_held(const Layout& l, int64_t stage) {

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <utility>
 
 #include "sim/schedule/engine.hpp"
 
@@ -88,13 +89,16 @@ TEST_CASE("passes in flight: the published closed forms") {
 TEST_CASE("passes in flight: what the engine counts when it runs the schedule") {
   for (const int64_t pp : {2, 4, 8})
     for (const int64_t batches : {1, 2, 3, 5, 8, 24, 40})
-      for (const auto& [kind, v] : {std::pair{ScheduleKind::gpipe, 1},
-                                    {ScheduleKind::one_f_one_b, 1},
-                                    {ScheduleKind::interleaved, 2},
-                                    {ScheduleKind::interleaved, 3},
-                                    {ScheduleKind::zb_h1, 1},
-                                    {ScheduleKind::zb_h2, 1},
-                                    {ScheduleKind::dualpipe, 1}}) {
+      for (const std::pair<ScheduleKind, int64_t>& choice :
+           {std::pair<ScheduleKind, int64_t>{ScheduleKind::gpipe, 1},
+            {ScheduleKind::one_f_one_b, 1},
+            {ScheduleKind::interleaved, 2},
+            {ScheduleKind::interleaved, 3},
+            {ScheduleKind::zb_h1, 1},
+            {ScheduleKind::zb_h2, 1},
+            {ScheduleKind::dualpipe, 1}}) {
+        const ScheduleKind kind = choice.first;
+        const int64_t v = choice.second;
         Scenario s;
         s.model.n_layers = 24;
         s.cluster.gpus = s.layout.pp = pp;
