@@ -180,6 +180,38 @@ TEST_CASE("logits are on the head's stage, in bf16 where the gradient overwrites
   CHECK(rank_memory(s, machine(s), 7).logits == 16 * memory_constants.logits_bytes * 4096 * 12801);
 }
 
+TEST_CASE("buffers: gathered inputs, what has arrived, and the gradients of one layer") {
+  Scenario s = on("deepseek-llm-67b", 64, 8, 8);
+  const double tokens = 4096, d = 8192, f = 22016;
+  const double working = 2 * (3 * tokens * f / 8 + 2 * tokens / 8 * d);
+  const double gathered = 2 * 2 * tokens * d, arrived = 2 * boundary_bytes(s);
+  CHECK(rank_memory(s, machine(s), 0).buffers == gathered + arrived + working);
+  // On the last stage the logits are larger, and gone when the layers run backward.
+  CHECK(rank_memory(s, machine(s), 7).logits > working);
+  CHECK(rank_memory(s, machine(s), 7).buffers == gathered + arrived);
+  // Context parallelism: half of everything, and keys and values of another rank with their gradients.
+  s.layout.cp = 2;
+  const double passed_on = 2 * 2 * tokens / 2 * 2 * 128;
+  CHECK(rank_memory(s, machine(s), 0).buffers == (gathered + arrived + working) / 2 + passed_on);
+}
+
+TEST_CASE("the allowance is what memory_constants say") {
+  Scenario s = on("deepseek-llm-67b", 128, 8, 8, 1);
+  const MemoryConstants& c = memory_constants;
+  const double tokens = 4096, d = 8192, f = 22016;
+  const RankMemory m = rank_memory(s, machine(s), 0, 8.0);
+  const double layers = static_cast<double>(layers_of_stage(s.model, s.layout, 0));
+  const double copies =
+      8 * layers * (c.mlp_copies_bytes * tokens * f / 8 + c.gathered_bytes * tokens * 7 / 8 * d);
+  const double lost = c.fragmentation * (copies + m.activations + m.logits + m.buffers);
+  CHECK(off(m.allowance, copies + lost + c.gradient_copy_bytes * m.weights / 2) < 1e-12);
+  CHECK(m.total() == m.allocated() + c.context_bytes);
+  s.layout.recompute = Recompute::full;  // the layers leave nothing to copy
+  s.layout.zero = 2;                     // nor do the gradients
+  const RankMemory full = rank_memory(s, machine(s), 0, 8.0);
+  CHECK(off(full.allowance, c.fragmentation * (full.activations + full.buffers)) < 1e-12);
+}
+
 TEST_CASE("buffers: what each way of dividing needs") {
   Scenario s = on("deepseek-llm-7b", 8, 1, 1, 1);
   const double alone = rank_memory(s, machine(s), 0).buffers;

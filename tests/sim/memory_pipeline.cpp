@@ -86,6 +86,15 @@ TEST_CASE("passes in flight: the published closed forms") {
     }
 }
 
+TEST_CASE("a pass whose weights wait holds their context") {
+  const Scenario s = on("deepseek-llm-67b", 64, 8, 8);
+  const double layers = static_cast<double>(layers_of_stage(s.model, s.layout, 3));
+  const double both = rank_memory(s, machine(s), 3, PassesHeld{1, 2}).activations;
+  CHECK(rank_memory(s, machine(s), 3, PassesHeld{1, 0}).activations ==
+        layers * activation_bytes_per_layer(s));
+  CHECK(off(both, layers * (activation_bytes_per_layer(s) + 2 * weight_context_bytes_per_layer(s))) < 1e-14);
+}
+
 TEST_CASE("passes in flight: what the engine counts when it runs the schedule") {
   for (const int64_t pp : {2, 4, 8})
     for (const int64_t batches : {1, 2, 3, 5, 8, 24, 40})
