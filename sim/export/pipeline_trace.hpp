@@ -5,7 +5,6 @@
 #include <span>
 #include <string>
 
-#include "ref/core/json_fwd.hpp"
 #include "sim/schedule/timeline.hpp"
 
 namespace dsllm::sim {
@@ -21,16 +20,19 @@ struct TraceProcess {
 std::string chrome_trace(std::span<const TraceProcess> processes);
 std::string chrome_trace(const Timeline& timeline, const std::string& name = "pipeline");
 
-// "rank,stream,name,kind,micro_batch,chunk,start_s,end_s,peer", a line per event. A pair's micro_batch is its forward's.
+// "rank,stream,name,kind,micro_batch,chunk,start_s,end_s,peer", a line per event; peer: who receives a send. A pair's
+// micro_batch is its forward's.
 std::string events_csv(const Timeline& timeline);
 
-// A row per rank, a column per unit of time:
-//   rank 0 | 0123...0a1b2c
-// F: the micro-batch's last digit; B: its letter (a = 0); W: its capital; a full backward: as B; a pair: '&' ... see the legend.
+// A row per rank, a column per unit of time, and a legend:
+//   rank 0 |0123a.4b.5c...|
+// 0-9: forward, by the last digit of the micro-batch; a-j: backward, or only the input's part where A-J is the weights'; '.'
+// idle. A second row for gathers, reductions and the optimizer, where there are any. A column shows what runs in its middle.
 struct TextOptions {
   int64_t width = 100;  // columns for the time line, at most
   double unit_s = 0;    // of a column; 0: the shortest pass, or more where that is too wide
 };
+// Throws ValueError for a width or a unit that cannot be.
 std::string timeline_text(const Timeline& timeline, const TextOptions& options = {});
 
 }  // namespace dsllm::sim
