@@ -64,106 +64,112 @@ const char* colour(const TimelineEvent& e) {
   }
 }
 
+// What a line of the trace is made of; sorted as this, and written as JSON one after the other.
 struct Entry {
-  double time;
-  int order;  // of entries at the same time: counters, events, the starts of arrows, their ends
-  Json json;
+  enum Kind : uint8_t { counter, slice, arrow_start, arrow_end };  // in this order at the same time
+  double time;                                                     // microseconds
+  Kind kind;
+  int32_t process;
+  int64_t index;  // of the event or the memory sample
+  int64_t arrow;  // its number
 };
 
-void describe_tracks(const TraceProcess& process, int64_t pid, Json& out) {
+void add_line(std::string& text, const Json& json) {
+  text += text.back() == '[' ? "\n" : ",\n";
+  text += json.dump();
+}
+
+void describe_tracks(const TraceProcess& process, int64_t pid, std::string& text) {
   const Timeline& t = *process.timeline;
-  out.push_back({{"ph", "M"}, {"pid", pid}, {"name", "process_name"}, {"args", {{"name", process.name}}}});
+  const auto metadata = [&](int64_t tid, const char* what, const char* field, const Json& value) {
+    add_line(text, {{"ph", "M"}, {"pid", pid}, {"tid", tid}, {"name", what}, {"args", {{field, value}}}});
+  };
+  metadata(0, "process_name", "name", process.name);
   std::vector<bool> used(static_cast<size_t>(4 * t.ranks), false);
   for (const TimelineEvent& e : t.events) used[static_cast<size_t>(track(e.rank, e.stream))] = true;
   for (int64_t tid = 0; tid < 4 * t.ranks; ++tid) {
     if (!used[static_cast<size_t>(tid)]) continue;
-    const std::string name = fmt::format("rank {} {}", tid / 4, to_string(static_cast<Stream>(tid % 4)));
-    out.push_back(
-        {{"ph", "M"}, {"pid", pid}, {"tid", tid}, {"name", "thread_name"}, {"args", {{"name", name}}}});
-    out.push_back({{"ph", "M"},
-                   {"pid", pid},
-                   {"tid", tid},
-                   {"name", "thread_sort_index"},
-                   {"args", {{"sort_index", tid}}}});
+    metadata(tid, "thread_name", "name",
+             fmt::format("rank {} {}", tid / 4, to_string(static_cast<Stream>(tid % 4))));
+    metadata(tid, "thread_sort_index", "sort_index", tid);
   }
 }
 
-void add_process(const TraceProcess& process, int64_t pid, int64_t& arrows, std::vector<Entry>& out) {
+// An arrow goes from a send to the pass that waits for it; its ends lie within the two events that it joins.
+void add_entries(const TraceProcess& process, int32_t pid, int64_t& arrows, std::vector<Entry>& out) {
   const Timeline& t = *process.timeline;
-  const bool with_chunk = t.chunks > 1;
-  for (const TimelineEvent& e : t.events) {
-    const double start = microseconds(e.start_s), end = microseconds(e.end_s);
-    const int64_t tid = track(e.rank, e.stream);
-    const std::string name = name_of(e, with_chunk);
-    Json json{{"ph", "X"},          {"pid", pid},  {"tid", tid},         {"name", name},
-              {"cat", category(e)}, {"ts", start}, {"dur", end - start}, {"cname", colour(e)}};
-    if (e.kind == EventKind::pass) {
-      json["args"] = {{"micro_batch", e.pass.micro_batch}, {"chunk", e.pass.chunk}};
-      if (e.pass.kind == PassKind::pair) {
-        json["args"]["backward_micro_batch"] = e.pass.pair_micro_batch;
-        json["args"]["backward_chunk"] = e.pass.pair_chunk;
-      }
-    }
-    out.push_back({start, 1, std::move(json)});
+  for (size_t i = 0; i < t.events.size(); ++i) {
+    const TimelineEvent& e = t.events[i];
+    const auto index = static_cast<int64_t>(i);
+    const double start = microseconds(e.start_s);
+    out.push_back({start, Entry::slice, pid, index, 0});
     if (e.consumer < 0) continue;
-    // From the send to the pass that waits for it. An arrow's ends lie within the events that they join.
-    const TimelineEvent& consumer = t.events[static_cast<size_t>(e.consumer)];
-    const double arrival = microseconds(consumer.start_s);
-    const int64_t id = arrows++;
-    out.push_back({start,
-                   2,
-                   {{"ph", "s"},
-                    {"pid", pid},
-                    {"tid", tid},
-                    {"name", name},
-                    {"cat", "send"},
-                    {"id", id},
-                    {"ts", start}}});
-    out.push_back({arrival,
-                   3,
-                   {{"ph", "f"},
-                    {"bp", "e"},
-                    {"pid", pid},
-                    {"tid", track(consumer.rank, consumer.stream)},
-                    {"name", name},
-                    {"cat", "send"},
-                    {"id", id},
-                    {"ts", arrival}}});
+    const double arrival = microseconds(t.events[static_cast<size_t>(e.consumer)].start_s);
+    out.push_back({start, Entry::arrow_start, pid, index, arrows});
+    out.push_back({arrival, Entry::arrow_end, pid, index, arrows});
+    ++arrows;
   }
-  for (const MemorySample& sample : t.memory) {
-    const double time = microseconds(sample.time_s);
-    out.push_back({time,
-                   0,
-                   {{"ph", "C"},
-                    {"pid", pid},
-                    {"ts", time},
-                    {"name", fmt::format("rank {} activations", sample.rank)},
-                    {"args", {{t.counts_bytes ? "bytes" : "micro-batches of a chunk", sample.bytes}}}}});
+  for (size_t i = 0; i < t.memory.size(); ++i)
+    out.push_back({microseconds(t.memory[i].time_s), Entry::counter, pid, static_cast<int64_t>(i), 0});
+}
+
+Json to_json(const Entry& entry, const Timeline& t) {
+  if (entry.kind == Entry::counter) {
+    const MemorySample& sample = t.memory[static_cast<size_t>(entry.index)];
+    return {{"ph", "C"},
+            {"pid", entry.process},
+            {"ts", entry.time},
+            {"name", fmt::format("rank {} activations", sample.rank)},
+            {"args", {{t.counts_bytes ? "bytes" : "micro-batches of a chunk", sample.bytes}}}};
   }
+  const TimelineEvent& e = t.events[static_cast<size_t>(entry.index)];
+  const std::string name = name_of(e, t.chunks > 1);
+  if (entry.kind == Entry::slice) {
+    Json json{{"ph", "X"},
+              {"pid", entry.process},
+              {"tid", track(e.rank, e.stream)},
+              {"name", name},
+              {"cat", category(e)},
+              {"ts", entry.time},
+              {"dur", microseconds(e.end_s) - entry.time},
+              {"cname", colour(e)}};
+    if (e.kind == EventKind::pass)
+      json["args"] = {{"micro_batch", e.pass.micro_batch}, {"chunk", e.pass.chunk}};
+    if (e.kind == EventKind::pass && e.pass.kind == PassKind::pair) {
+      json["args"]["backward_micro_batch"] = e.pass.pair_micro_batch;
+      json["args"]["backward_chunk"] = e.pass.pair_chunk;
+    }
+    return json;
+  }
+  const bool starts = entry.kind == Entry::arrow_start;
+  const TimelineEvent& end = starts ? e : t.events[static_cast<size_t>(e.consumer)];
+  Json json{{"ph", starts ? "s" : "f"},
+            {"pid", entry.process},
+            {"tid", track(end.rank, end.stream)},
+            {"name", name},
+            {"cat", "send"},
+            {"id", entry.arrow},
+            {"ts", entry.time}};
+  if (!starts) json["bp"] = "e";  // bound to the event around it, not to the next one
+  return json;
 }
 
 }  // namespace
 
 std::string chrome_trace(std::span<const TraceProcess> processes) {
-  Json events = Json::array();
+  std::string text = "{\"displayTimeUnit\": \"ms\", \"traceEvents\": [";
   std::vector<Entry> entries;
-  int64_t pid = 0, arrows = 0;
-  for (const TraceProcess& process : processes) {
-    describe_tracks(process, pid, events);
-    add_process(process, pid, arrows, entries);
-    ++pid;
+  int64_t arrows = 0;
+  for (size_t i = 0; i < processes.size(); ++i) {
+    describe_tracks(processes[i], static_cast<int64_t>(i), text);
+    add_entries(processes[i], static_cast<int32_t>(i), arrows, entries);
   }
   std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-    return a.time != b.time ? a.time < b.time : a.order < b.order;
+    return a.time != b.time ? a.time < b.time : a.kind < b.kind;
   });
-  for (Entry& entry : entries) events.push_back(std::move(entry.json));
-  // A line an event, so that the file can be read and compared.
-  std::string text = "{\"displayTimeUnit\": \"ms\", \"traceEvents\": [\n";
-  for (size_t i = 0; i < events.size(); ++i) {
-    text += events[i].dump();
-    text += i + 1 < events.size() ? ",\n" : "\n";
-  }
-  return text + "]}\n";
+  for (const Entry& entry : entries)
+    add_line(text, to_json(entry, *processes[static_cast<size_t>(entry.process)].timeline));
+  return text + "\n]}\n";
 }
 
 std::string chrome_trace(const Timeline& timeline, const std::string& name) {
