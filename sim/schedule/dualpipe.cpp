@@ -90,10 +90,10 @@ void build_dualpipe(int64_t stages, int64_t micro_batches, Schedule& schedule) {
       rank.backward_weight();
       rank.forward(1);
     }
-    for (int64_t i = 0; i < micro_batches / 2 - stages + near + 1; ++i) {  // step 4
-      if (i == 0 &&
-          far == 0) {     // the two ranks in the middle take their first pair apart: the forward's result is
-        rank.forward(0);  // awaited by the other
+    // Step 4. The two ranks in the middle take their first pair apart, since the other waits for its forward.
+    for (int64_t i = 0; i < micro_batches / 2 - stages + near + 1; ++i) {
+      if (i == 0 && far == 0) {
+        rank.forward(0);
         rank.backward(1);
       } else {
         rank.forward_and_backward(0, 1);

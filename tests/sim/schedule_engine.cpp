@@ -124,6 +124,19 @@ void check_timeline(const Pipeline& pipeline, const PipelineRun& run, const Time
   CHECK(sent == (p == 1 ? 0 : 2 * (parts - 1) * m));
   CHECK(sent == run.sends);
 
+  if (pipeline.send_blocks) {  // no pass while the rank sends
+    std::vector<std::vector<std::pair<double, double>>> sending(static_cast<size_t>(p));
+    for (const TimelineEvent& e : timeline.events)
+      if (e.peer >= 0) sending[static_cast<size_t>(e.rank)].emplace_back(e.start_s, e.end_s);
+    for (auto& list : sending) std::sort(list.begin(), list.end());
+    for (const TimelineEvent& e : timeline.events) {
+      if (e.kind != EventKind::pass) continue;
+      const auto& list = sending[static_cast<size_t>(e.rank)];
+      const auto after = std::lower_bound(list.begin(), list.end(), std::pair(e.start_s, 0.0));
+      if (after != list.begin()) REQUIRE(std::prev(after)->second <= e.start_s + slack);
+    }
+  }
+
   // Memory: from nothing to nothing, peaks as reported, never negative.
   std::vector<double> last(static_cast<size_t>(p), 0), peak(static_cast<size_t>(p), 0), time(last);
   for (const MemorySample& sample : timeline.memory) {
@@ -275,6 +288,13 @@ TEST_CASE("lists that cannot be run say who waits for what") {
   schedule = good;
   schedule.begin.pop_back();
   CHECK_THROWS_AS(engine.run(pipeline, schedule), ValueError);
+  // A micro-batch that enters at rank 0 of DualPipe does not pass the parts of the other direction.
+  const Pipeline dual = plain(ScheduleKind::dualpipe, 2, 4);
+  Schedule crossed = build_schedule(dual);
+  crossed.passes[0].chunk = 1;
+  CHECK_THROWS_WITH_AS(engine.run(dual, crossed),
+                       "schedule: expected a chunk and a micro-batch of the rank, got F0.1 on rank 0",
+                       ValueError);
   // The engine is as good as new.
   CHECK(engine.run(pipeline).makespan_s == 9);
 }
