@@ -63,61 +63,75 @@ int64_t positive(int64_t n) {
   return std::max<int64_t>(n, 0);
 }
 
-// 1F1B, interleaved, ZB-H1, ZB-H2.
-PipelineEstimate chains(const Pipeline& pipeline) noexcept {
+// The two times, and the mean of the ranks' work, from which the bubble rate follows.
+struct Times {
+  double makespan = 0, span = 0, busy = 0;
+};
+
+// What the order of a stage's passes says: F before the first B; W that may be owed.
+struct Order {
+  int64_t forwards, owed;
+};
+
+Order order_of(const Pipeline& pipeline, int64_t v, int64_t r) noexcept {
+  const int64_t p = pipeline.stages, passes = pipeline.micro_batches * v;
+  Order order{p - r, 0};
+  if (pipeline.kind == ScheduleKind::interleaved && v > 1) order = {2 * (p - 1 - r) + (v - 1) * p + 1, 0};
+  if (pipeline.kind == ScheduleKind::zb_h1) order = {p - r, r};
+  if (pipeline.kind == ScheduleKind::zb_h2) order = {2 * (p - r) - 1, 2 * r};
+  order.forwards = std::min(order.forwards, passes);
+  return order;
+}
+
+// 1F1B, interleaved, ZB-H1, ZB-H2: the five links of the chains above, from the last stage to the first.
+Times chains(const Pipeline& pipeline) noexcept {
   const Reader stage(pipeline);
-  const int64_t p = pipeline.stages, v = stage.v, m = pipeline.micro_batches;
+  const int64_t p = pipeline.stages, v = stage.v, passes = pipeline.micro_batches * v;
   const double send = stage.send;
   const auto count = [](int64_t n) { return static_cast<double>(n); };
-  double sum_f = 0, sum_b = 0, sum_last_f = 0, sum_last_b = 0;
+  double all_f = 0, all_b = 0;        // of the whole model
+  double before_f = 0, before_b = 0;  // of the first chunks of the stages before r
+  double after_f = 0, after_b = 0;    // of the last chunks of the stages behind r
   for (int64_t r = 0; r < p; ++r) {
     const Stage s = stage(r);
-    sum_f += s.all_f;
-    sum_b += s.all_b;
-    sum_last_f += s.last_f;
-    sum_last_b += s.last_b;
+    all_f += s.all_f;
+    all_b += s.all_b;
+    before_f += s.first_f;
+    before_b += s.first_b;
   }
-  const double walk_f = sum_f + count(p * v - 1) * send;  // through the whole model
+  const double sends = count(p * v - 1) * send;  // of a walk through the whole model
 
-  // From the last stage to the first, so that `back` can carry who has waited longest downstream.
-  PipelineEstimate e;
-  double before_f = 0, before_b = 0;  // first_f, first_b of the stages before r
-  for (int64_t r = 0; r < p; ++r) before_f += stage(r).first_f, before_b += stage(r).first_b;
-  double after_last_f = 0, after_last_b = 0;  // last_f, last_b of the stages behind r
-  double back = 0, busy = 0;
+  Times t;
+  double back = 0;  // when the last B of stage r ends
   for (int64_t r = p; r-- > 0;) {
     const Stage s = stage(r);
     before_f -= s.first_f;
     before_b -= s.first_b;
     const double f = s.all_f / count(v), b = s.all_b / count(v);
-    const int64_t passes = m * v;
-    int64_t forwards = p - r, owed = 0;  // before the first B; weights owed
-    if (pipeline.kind == ScheduleKind::interleaved && v > 1) forwards = 2 * (p - 1 - r) + (v - 1) * p + 1;
-    if (pipeline.kind == ScheduleKind::zb_h1) owed = r;
-    if (pipeline.kind == ScheduleKind::zb_h2) forwards = 2 * (p - r) - 1, owed = 2 * r;
-    forwards = std::min(forwards, passes);
+    const Order order = order_of(pipeline, v, r);
+    const double behind = count(p - 1 - r) * send, ahead = count(r) * send;
 
-    const double fill = before_f + count(r) * send;
-    const double early = walk_f + after_last_b + count(p - 1 - r) * send;
-    const double first_b = std::max(fill + count(forwards) * f, early);
-    // All of its work until the end of the last B: the W that come before it are those not owed.
-    const double last_b =
-        first_b + count(passes - forwards) * f + count(passes) * b + count(positive(passes - 1 - owed)) * s.w;
-    const int64_t done = passes - forwards;  // B before the last F
-    const double last_f = (done == 0 ? fill : first_b) + count(passes - (done == 0 ? 0 : forwards)) * f +
-                          count(done) * b + count(positive(done - owed)) * s.w;
-    const double late = last_f + after_last_f + count(p - 1 - r) * send + sum_b - before_b - s.first_b +
-                        count(p * v - 1 - r) * send + s.first_b;
-    back = std::max({last_b, late, back > 0 ? back + send + s.first_b : 0});
-    const double end = back + count(std::min(owed + 1, passes)) * s.w;
-    e.makespan_s = std::max(e.makespan_s, end);
-    e.span_s = std::max(e.span_s, end - fill);
-    after_last_f += s.last_f;
-    after_last_b += s.last_b;
-    busy += count(m) * (s.all_f + s.all_b + s.w);
+    const double fill = before_f + ahead;
+    const double early = all_f + sends + after_b + behind;
+    const double first_b = std::max(fill + count(order.forwards) * f, early);
+    const int64_t rest = passes - order.forwards;  // F after the first B, and B before the last F
+    const double work =
+        first_b + count(rest) * f + count(passes) * b + count(positive(passes - 1 - order.owed)) * s.w;
+    const double last_f = rest == 0
+                              ? fill + count(passes) * f
+                              : first_b + count(rest) * (f + b) + count(positive(rest - order.owed)) * s.w;
+    const double late = last_f + after_f + behind + (all_b - before_b) + sends - ahead;
+    const double drain = r == p - 1 ? 0 : back + send + s.first_b;
+    back = std::max({work, late, drain});
+
+    const double end = back + count(std::min(order.owed + 1, passes)) * s.w;
+    t.makespan = std::max(t.makespan, end);
+    t.span = std::max(t.span, end - fill);
+    t.busy += count(pipeline.micro_batches) * (s.all_f + s.all_b + s.w) / count(p);
+    after_f += s.last_f;
+    after_b += s.last_b;
   }
-  e.bubble_of_total = busy / count(p);  // for now
-  return e;
+  return t;
 }
 
 // To and fro between the stages a and b, as often as the micro-batches allow (1F1B; ZB-H1 with a W at each turn).
@@ -179,7 +193,7 @@ double rounds(const Pipeline& pipeline) noexcept {
 // would otherwise fill the time (small W only): such a round has p-1 W less and 2 (p-1) sends more.
 double rounds_beyond_weights(const Pipeline& pipeline) noexcept {
   const int64_t p = pipeline.stages, left = pipeline.micro_batches - 1 - p;
-  if (p == 1 || left <= 0 || pipeline.send_blocks) return 0;
+  if (left <= 0) return 0;
   double sum = 0, weights = 0, slowest = 0;
   for (const ChunkTimes& t : pipeline.times) {
     const double time = t.forward_s + t.full_backward_s();
@@ -195,7 +209,7 @@ double rounds_beyond_weights(const Pipeline& pipeline) noexcept {
 }
 
 // Forwards flow through the stages as through a row of machines, then backwards.
-PipelineEstimate flow(const Pipeline& pipeline) noexcept {
+Times flow(const Pipeline& pipeline) noexcept {
   const Reader stage(pipeline);
   const int64_t p = pipeline.stages;
   const auto others = static_cast<double>(pipeline.micro_batches - 1);
@@ -208,16 +222,14 @@ PipelineEstimate flow(const Pipeline& pipeline) noexcept {
     most_b = std::max(most_b, s.all_b);
     busy += (others + 1) * (s.all_f + s.all_b);
   }
-  PipelineEstimate e;
-  e.makespan_s = e.span_s = f + b + 2 * static_cast<double>(p - 1) * stage.send + others * (most_f + most_b);
-  e.bubble_of_total = busy / static_cast<double>(p);
-  return e;
+  const double time = f + b + 2 * static_cast<double>(p - 1) * stage.send + others * (most_f + most_b);
+  return {time, time, busy / static_cast<double>(p)};
 }
 
 // DualPipe: the work of the slowest rank and the gaps. With g = p/2 - 1 and F, B, W of a part, F&B its pair, the gaps are
 //   max(g (F&B + F), g (F&B + B) - F) - g (W + min(W, B)),
 // which is the published g (F&B + (B+W) - 3W) where F = B >= W. Found by comparing with the engine.
-PipelineEstimate both_ends(const Pipeline& pipeline) noexcept {
+Times both_ends(const Pipeline& pipeline) noexcept {
   const int64_t p = pipeline.stages, m = pipeline.micro_batches;
   const bool overlapped = pipeline.overlapped_pair_s > 0;
   const double blocking = pipeline.send_blocks ? pipeline.send_s : 0;
@@ -240,49 +252,49 @@ PipelineEstimate both_ends(const Pipeline& pipeline) noexcept {
   f /= parts, b /= parts, w /= parts;
   const double pair = overlapped ? pipeline.overlapped_pair_s : f + b + w;
   const double gap = std::max(gaps * (pair + f), gaps * (pair + b) - f) - gaps * (w + std::min(w, b));
-  PipelineEstimate e;
   // A slow rank waits less than the others: three quarters of the gaps, as the engine shows on random stages. Or nobody is so
   // slow, and sends in both directions delay every round of p micro-batches.
   const double sends =
       2 * (1 - 1 / ranks) * static_cast<double>(m) * (pipeline.send_blocks ? 0 : pipeline.send_s);
-  const double gaps_s = std::max(0.0, gap);
-  e.makespan_s = std::max(slowest + 0.75 * gaps_s, busy / ranks + gaps_s + sends);
-  e.span_s = e.makespan_s;
-  e.bubble_of_total = busy / ranks;
-  return e;
+  const double idle = std::max(0.0, gap);
+  const double time = std::max(slowest + 0.75 * idle, busy / ranks + idle + sends);
+  return {time, time, busy / ranks};
 }
 
 }  // namespace
 
 PipelineEstimate estimate_pipeline(const Pipeline& pipeline) noexcept {
-  PipelineEstimate e;
+  const bool sends = pipeline.send_s > 0 && !pipeline.send_blocks && pipeline.stages > 1;
+  Times t;
   switch (pipeline.kind) {
     case ScheduleKind::gpipe:
-      e = flow(pipeline);
+      t = flow(pipeline);
       break;
     case ScheduleKind::dualpipe:
-      e = both_ends(pipeline);
+      t = both_ends(pipeline);
       break;
-    default:
-      e = chains(pipeline);
+    case ScheduleKind::zb_h1: {
+      t = chains(pipeline);
+      const double more = sends ? rounds_beyond_weights(pipeline) : 0;
+      t.makespan += more;
+      t.span += more;
       break;
+    }
+    default: {
+      t = chains(pipeline);
+      const bool one_f_one_b = pipeline.kind != ScheduleKind::zb_h2 && chunks_of(pipeline) == 1;
+      const double to_and_fro = sends && one_f_one_b ? rounds(pipeline) : 0;
+      t.makespan = std::max(t.makespan, to_and_fro);
+      t.span = std::max(t.span, to_and_fro);
+    }
   }
-  const bool one_chunk = chunks_of(pipeline) == 1;
-  if ((pipeline.kind == ScheduleKind::one_f_one_b ||
-       (pipeline.kind == ScheduleKind::interleaved && one_chunk)) &&
-      pipeline.send_s > 0 && !pipeline.send_blocks && pipeline.stages > 1) {
-    const double total = rounds(pipeline);
-    e.makespan_s = std::max(e.makespan_s, total);
-    e.span_s = std::max(e.span_s, total);
+  if (pipeline.send_blocks && pipeline.stages > 1) {  // the sender's wait was counted as work
+    const bool dual = pipeline.kind == ScheduleKind::dualpipe;
+    const int64_t parts = dual ? pipeline.stages + 1 : pipeline.stages * chunks_of(pipeline);
+    t.busy -= static_cast<double>(2 * (parts - 1) * pipeline.micro_batches) /
+              static_cast<double>(pipeline.stages) * pipeline.send_s;
   }
-  if (pipeline.kind == ScheduleKind::zb_h1) {
-    const double extra = rounds_beyond_weights(pipeline);
-    e.makespan_s += extra;
-    e.span_s += extra;
-  }
-  const double busy = e.bubble_of_total;
-  e.bubble_of_total = e.makespan_s > 0 ? (e.makespan_s - busy) / e.makespan_s : 0;
-  return e;
+  return {t.makespan, t.span, t.makespan > 0 ? (t.makespan - t.busy) / t.makespan : 0};
 }
 
 }  // namespace dsllm::sim

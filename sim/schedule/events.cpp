@@ -50,10 +50,10 @@ void check_counts(const Pipeline& p) {
   at_least_one("stages", p.stages, 1 << 16);
   at_least_one("micro_batches", p.micro_batches, 1 << 24);
   at_least_one("chunks", p.chunks, 1 << 14);
-  // Every pass of every stage is written down; 2^28 of them are 4 GB of lists.
-  if (p.stages * chunks_of(p) > (int64_t{1} << 28) / p.micro_batches)
+  // Every pass of every stage is written down: 2^24 forwards and their backwards are up to 0.8 GB of lists.
+  if (p.stages * chunks_of(p) > (int64_t{1} << 24) / p.micro_batches)
     throw ConfigError(
-        "micro_batches", "at most 2^28 passes forward of all stages and chunks together",
+        "micro_batches", "at most 2^24 forwards of all stages and chunks together",
         fmt::format("{} stages * {} chunks * {} micro-batches", p.stages, chunks_of(p), p.micro_batches));
   if (p.kind == ScheduleKind::interleaved) {
     if (p.chunks > 1 && p.micro_batches % p.stages != 0)
