@@ -124,6 +124,21 @@ void check_timeline(const Pipeline& pipeline, const PipelineRun& run, const Time
   CHECK(sent == (p == 1 ? 0 : 2 * (parts - 1) * m));
   CHECK(sent == run.sends);
 
+  // Nobody waits without a reason: a pass starts when its rank is free and what others send has arrived.
+  std::vector<double> arrived(timeline.events.size(), 0);
+  for (const TimelineEvent& e : timeline.events)
+    if (e.consumer >= 0) {
+      double& last_arrival = arrived[static_cast<size_t>(e.consumer)];
+      last_arrival = std::max(last_arrival, e.end_s);
+    }
+  std::vector<double> free_from(static_cast<size_t>(p), 0);
+  for (size_t i = 0; i < timeline.events.size() && !pipeline.send_blocks; ++i) {
+    const TimelineEvent& e = timeline.events[i];
+    if (e.kind != EventKind::pass) continue;
+    double& free = free_from[static_cast<size_t>(e.rank)];
+    REQUIRE(e.start_s <= std::max(free, arrived[i]) + slack);
+    free = e.end_s;
+  }
   if (pipeline.send_blocks) {  // no pass while the rank sends
     std::vector<std::vector<std::pair<double, double>>> sending(static_cast<size_t>(p));
     for (const TimelineEvent& e : timeline.events)
