@@ -124,6 +124,11 @@ GridBand find_band(const Grid& grid, double tolerance, std::optional<double> flo
     throw ValueError("tolerance", "above 0 and at most 1", fmt::format("{}", tolerance));
   if (!rises(grid.log2_batch) || !rises(grid.log2_rate))
     throw ValueError("grid", "axes of finite numbers that rise", "others");
+  bool full = grid.loss.size() == grid.log2_batch.size();
+  for (const std::vector<double>& row : grid.loss) full = full && row.size() == grid.log2_rate.size();
+  if (!full)
+    throw ShapeError("grid", fmt::format("[{}, {}] losses", grid.log2_batch.size(), grid.log2_rate.size()),
+                     "others");
   GridBand band;
   band.tolerance = tolerance;
   band.minimum = INFINITY;

@@ -110,6 +110,11 @@ TEST_CASE("shapes: table 3 by equation (2), and one drawn up for any M") {
   const double expected[] = {352e6, 963e6, 3.02e9, 9.66e9, 42.28e9, 45.1e9, 85.6e9, 419e9, 497.3e9};
   for (size_t i = 0; i < 9; ++i) CHECK(shapes[i].model_scale == doctest::Approx(expected[i]).epsilon(0.002));
   CHECK(nearest_paper_shape(43e9).name == "deepseek-llm-7b");
+  // The widths of SwiGLU that both models have (table 2, config.json) follow from the rule for shapes.
+  for (const Shape& s : shapes) {
+    if (s.model.d_model == 4096) CHECK(s.model.d_ff == 11008);
+    if (s.model.d_model == 8192) CHECK(s.model.d_ff == 22016);
+  }
   for (double m = 1e8; m < 1e13; m *= 1.7) {
     CAPTURE(m);
     const Shape shape = draw_shape(m);

@@ -175,4 +175,10 @@ TEST_CASE("a band on a grid that is known exactly") {
   CHECK(one.cells == 1);
   CHECK_FALSE(one.surface);
   CHECK_FALSE(one.star->on_the_grid);
+  CHECK_THROWS_AS(find_band({{19, 20}, {-10}, {{2.5}}}), ShapeError);
+  CHECK_THROWS_AS(find_band({{19, 20}, {-10}, {{2.5}, {}}}), ShapeError);
+  CHECK_THROWS_AS(find_band({{20, 19}, {-10}, {{2.5}, {2.5}}}), ValueError);
+  CHECK_THROWS_AS(find_band({{19}, {-10}, {{NAN}}}), ValueError);
+  CHECK_THROWS_AS(find_band({{19}, {-10}, {{2.5}}}, 0), ValueError);
+  CHECK_THROWS_AS(find_band({{19}, {-10}, {{2.5}}}, 0.0025, -1), ValueError);
 }
