@@ -130,7 +130,7 @@ void scaling_predict_command(const ScalingPredictOptions& options, std::ostream&
           {name,
            flops_per_token(find_model(name), {false, false, Recompute::none}).total() * paper_tokens,
            {}});
-  const LossFit fit = fit_and_predict(table.points, table.targets, options.bootstrap);
+  const LossFit fit = fit_and_predict(table.points, table.targets, options.bootstrap, options.input);
   const LossLaw& law = fit.law;
   const double confidence = 100 * options.bootstrap.confidence;
 
@@ -190,6 +190,8 @@ void scaling_predict_command(const ScalingPredictOptions& options, std::ostream&
     if (p.error()) out << fmt::format("; measured {:g}: {:+.1f}%", *p.target.measured, 100 * *p.error());
     out << '\n';
   }
+  out << "  Intervals hold the scatter of the budgets about the curve; whether the curve goes on they cannot "
+         "tell.\n";
 }
 
 }  // namespace dsllm::sim

@@ -166,7 +166,8 @@ Json json_of(const Grid& grid, const GridBand& band) {
 
 void scaling_isoflop_command(const ScalingIsoflopOptions& options, std::ostream& out) {
   check_format(options.format);
-  const IsoflopFit fit = fit_isoflop(read_isoflop(options.input), {options.window, options.bootstrap});
+  const IsoflopFit fit =
+      fit_isoflop(read_isoflop(options.input), {options.window, options.bootstrap}, options.input);
   if (options.format.json) {
     Json json = {{"model_scale", json_of(fit.model_scale)},
                  {"tokens", json_of(fit.tokens)},

@@ -24,8 +24,8 @@ size_t different(std::span<const double> x) {
   return static_cast<size_t>(std::unique(sorted.begin(), sorted.end()) - sorted.begin());
 }
 
-void check_pairs(const char* operation, std::span<const double> x, std::span<const double> y, size_t needed,
-                 bool logarithms) {
+void check_pairs(const std::string& operation, std::span<const double> x, std::span<const double> y,
+                 size_t needed, bool logarithms) {
   if (x.size() != y.size())
     throw ShapeError(operation, fmt::format("{} values, one a point", x.size()), fmt::format("{}", y.size()));
   for (size_t i = 0; i < x.size(); ++i)
@@ -157,11 +157,11 @@ std::optional<LossLaw> try_loss_law(std::span<const double> c, std::span<const d
   return LossLaw{line.intercept, line.slope, alpha, reference};
 }
 
-LossLaw fit_loss_law(std::span<const double> c, std::span<const double> loss) {
-  check_pairs("loss law", c, loss, 4, true);
+LossLaw fit_loss_law(std::span<const double> c, std::span<const double> loss, const std::string& name) {
+  check_pairs(name, c, loss, 4, true);
   const std::optional<LossLaw> fit = try_loss_law(c, loss);
   if (!fit)
-    throw ValueError("loss law", "losses that fall as L0 + A C^-alpha with alpha between 0.001 and 4",
+    throw ValueError(name, "losses that fall as L0 + A C^-alpha with alpha between 0.001 and 4",
                      "losses that no such curve fits best");
   return *fit;
 }

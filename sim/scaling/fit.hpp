@@ -9,6 +9,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "ref/core/philox.hpp"
@@ -50,8 +51,9 @@ PowerLaw fit_power_law(std::span<const double> c, std::span<const double> y);
 Parabola fit_parabola(std::span<const double> x, std::span<const double> y);
 
 // Throws ValueError unless there are four different C, and if no alpha of [0.001, 4] is best: losses that do not flatten, that
-// do not fall, or that reach their floor at once.
-LossLaw fit_loss_law(std::span<const double> c, std::span<const double> loss);
+// do not fall, or that reach their floor at once. The error begins with `name`, a file for instance.
+LossLaw fit_loss_law(std::span<const double> c, std::span<const double> loss,
+                     const std::string& name = "loss law");
 
 // The same fits without an exception, for resamples: nothing where these throw. A loss law goes through three different C
 // exactly, which will do for one draw of many.

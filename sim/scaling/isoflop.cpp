@@ -45,13 +45,14 @@ std::optional<Parabola> resampled(const Curve& curve, Philox& random) {
   return std::nullopt;
 }
 
-void check(const std::map<double, std::vector<IsoflopPoint>>& budgets, const IsoflopOptions& options) {
+void check(const std::map<double, std::vector<IsoflopPoint>>& budgets, const IsoflopOptions& options,
+           const std::string& name) {
   if (!(options.window == 0 || (options.window > 1 && std::isfinite(options.window))))
     throw ValueError("window", "0 or a factor above 1", fmt::format("{}", options.window));
   if (budgets.size() < 2)
-    throw ValueError("isoflop", "two different budgets at least", fmt::format("{}", budgets.size()));
+    throw ValueError(name, "two different budgets at least", fmt::format("{}", budgets.size()));
   for (const auto& [flops, points] : budgets) {
-    const std::string place = fmt::format("isoflop, budget {:g}", flops);
+    const std::string place = fmt::format("{}, budget {:g}", name, flops);
     std::map<double, int> scales;
     for (const IsoflopPoint& p : points) {
       for (double v : {p.flops, p.model_scale, p.loss})
@@ -67,10 +68,11 @@ void check(const std::map<double, std::vector<IsoflopPoint>>& budgets, const Iso
 
 }  // namespace
 
-IsoflopFit fit_isoflop(const std::vector<IsoflopPoint>& points, const IsoflopOptions& options) {
+IsoflopFit fit_isoflop(const std::vector<IsoflopPoint>& points, const IsoflopOptions& options,
+                       const std::string& name) {
   std::map<double, std::vector<IsoflopPoint>> by_budget;
   for (const IsoflopPoint& p : points) by_budget[p.flops].push_back(p);
-  check(by_budget, options);
+  check(by_budget, options, name);
 
   IsoflopFit fit;
   std::vector<Curve> curves;
@@ -87,14 +89,14 @@ IsoflopFit fit_isoflop(const std::vector<IsoflopPoint>& points, const IsoflopOpt
     b.largest = std::exp(*high);
     const auto parabola = try_parabola(curve.log_scale, curve.loss);
     if (!parabola)
-      throw ValueError(fmt::format("isoflop, budget {:g}", c), "a curve with a minimum",
+      throw ValueError(fmt::format("{}, budget {:g}", name, c), "a curve with a minimum",
                        "losses that bend downwards");
     b.curve = *parabola;
     b.model_scale = std::exp(b.curve.minimum_x);
     b.tokens = c / b.model_scale;
     b.loss = b.curve.minimum_y;
     if (!(b.model_scale > 0) || !std::isfinite(b.model_scale) || !(b.tokens > 0))
-      throw ValueError(fmt::format("isoflop, budget {:g}", c), "a minimum near the points",
+      throw ValueError(fmt::format("{}, budget {:g}", name, c), "a minimum near the points",
                        fmt::format("one at ln M = {:g}", b.curve.minimum_x));
     flops.push_back(c), scales.push_back(b.model_scale), tokens.push_back(b.tokens);
     fit.budgets.push_back(b);

@@ -44,8 +44,9 @@ struct IsoflopFit {
 // The points are resampled within every budget, then the budgets among themselves: the intervals hold the noise of single
 // runs and the scatter of the minima about the power law. Throws ValueError: a number that is not above 0, an M twice in
 // one budget, fewer than three M in a budget or fewer than two budgets, a curve that bends downwards; it names the
-// budget.
-IsoflopFit fit_isoflop(const std::vector<IsoflopPoint>& points, const IsoflopOptions& options);
+// budget after `name`, a file for instance.
+IsoflopFit fit_isoflop(const std::vector<IsoflopPoint>& points, const IsoflopOptions& options,
+                       const std::string& name = "isoflop");
 
 // Columns C, M (or M_flops_per_token), and loss (or bpb, val_bpb). Throws FileError naming line and column.
 std::vector<IsoflopPoint> read_isoflop(const std::string& path);

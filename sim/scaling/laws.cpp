@@ -31,7 +31,7 @@ const std::vector<ScalingData>& scaling_data() {
               "N_opt = 1e9 at 1.21e20 FLOPs, M = 6 N (Hoffmann et al. 2022, table 3)"),
       {"deepseek-early", "Ours (Early Data)", 0.45, 0.55, {}, {}, none},
       {"deepseek-current", "Ours (Current Data)", 0.524, 0.476, optimal_model_scale, optimal_tokens,
-       "equation (4), with four digits of the exponents"},
+       "equation (4), fitted to budgets of 1e17 to 3e20; exponents with four digits"},
       {"deepseek-openwebtext2", "Ours (OpenWebText2)", 0.578, 0.422, {}, {}, none},
   };
   return table;

@@ -16,11 +16,11 @@ double LossFit::scale_at_1() const {
 }
 
 LossFit fit_and_predict(const std::vector<LossPoint>& points, const std::vector<LossTarget>& targets,
-                        const Bootstrap& options) {
+                        const Bootstrap& options, const std::string& name) {
   std::vector<double> c, loss;
   for (const LossPoint& p : points) c.push_back(p.flops), loss.push_back(p.loss);
   LossFit fit;
-  fit.law = fit_loss_law(c, loss);
+  fit.law = fit_loss_law(c, loss, name);
   for (const LossPoint& p : points)
     fit.largest_residual = std::max(fit.largest_residual, std::abs(fit.law.at(p.flops) / p.loss - 1));
   for (const LossTarget& t : targets) {

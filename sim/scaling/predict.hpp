@@ -46,7 +46,7 @@ struct LossFit {
 
 // Throws ValueError as fit_loss_law does, and for a target that is not above 0.
 LossFit fit_and_predict(const std::vector<LossPoint>& points, const std::vector<LossTarget>& targets,
-                        const Bootstrap& options);
+                        const Bootstrap& options, const std::string& name = "loss law");
 
 // Columns C and loss (or bpb, val_bpb, val_bpb_digitized). A row whose C carries a name in brackets, "8.493e22 (7B)", is not
 // fitted but predicted, and compared with its loss; its loss may be empty. Columns that begin with M_opt, D_opt or bpb_refit

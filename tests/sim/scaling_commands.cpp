@@ -252,6 +252,22 @@ TEST_CASE("files that cannot be believed are refused with the line, the column a
   CHECK_THROWS_AS(read_losses("/no/such/file.csv"), FileError);
 }
 
+TEST_CASE("points that no curve fits are refused with the file's name") {
+  const Sheet hill("C,M,loss\n1e18,1e8,2\n1e18,2e8,3\n1e18,4e8,2\n1e19,1e8,2\n1e19,2e8,1.9\n1e19,4e8,2\n");
+  CHECK_THROWS_WITH_AS(
+      printed(scaling_isoflop_command, {hill.path(), 0, {50, 0.95, 0}, {}}),
+      (hill.path() + ", budget 1e+18: expected a curve with a minimum, got losses that bend downwards")
+          .c_str(),
+      ValueError);
+  const Sheet rising("C,loss\n1e17,2\n1e18,2.1\n1e19,2.2\n1e20,2.4\n");
+  CHECK_THROWS_WITH_AS(
+      printed(scaling_predict_command, {rising.path(), {}, {50, 0.95, 0}, {}}),
+      (rising.path() + ": expected losses that fall as L0 + A C^-alpha with alpha between 0.001 and 4, got "
+                       "losses that no such curve fits best")
+          .c_str(),
+      ValueError);
+}
+
 TEST_CASE("the digitized figures go through the commands as they are") {
   const auto optima = test::shared_fact("paper/fig4bc_fig5_optimum_digitized.csv");
   if (!optima) return;
