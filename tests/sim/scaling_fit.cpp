@@ -140,6 +140,9 @@ TEST_CASE("the intervals of an IsoFLOP fit cover the planted exponent") {
       }
     const IsoflopFit fit = fit_isoflop(points, {0, {200, 0.95, trial}});
     covered += fit.model_scale.exponent.contains(0.5243);
+    // D = C / M in every draw: the interval of b is that of a, mirrored.
+    CHECK(fit.tokens.exponent.low == doctest::Approx(1 - fit.model_scale.exponent.high).epsilon(1e-9));
+    CHECK(fit.tokens.exponent.high == doctest::Approx(1 - fit.model_scale.exponent.low).epsilon(1e-9));
     for (const IsoflopBudget& b : fit.budgets)
       optima += b.model_scale_interval.contains(0.1715 * std::pow(b.flops, 0.5243));
   }
