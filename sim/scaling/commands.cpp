@@ -33,22 +33,35 @@ std::string text_of(const Shape& shape, double wanted) {
       100 * (shape.model_scale / wanted - 1), static_cast<double>(parameters(m).total()) / 1e9);
 }
 
+// "  beyond the fitted runs by a factor of 50", or nothing.
+std::string extrapolation(const Interval& fitted, double c) {
+  if (fitted.contains(c)) return "";
+  return fmt::format("  an extrapolation: {} the fitted runs by a factor of {}\n",
+                     c < fitted.low ? "below" : "beyond",
+                     compact(c < fitted.low ? fitted.low / c : c / fitted.high, 3));
+}
+
 void print_law(const ScalingLawOptions& options, const ScalingData& data, const Allocation& allocation,
                std::ostream& out) {
   const double c = options.compute, rate = optimal_learning_rate.at(c), batch = optimal_batch_tokens.at(c);
+  const double sequences = batch / static_cast<double>(options.seq_len);
   out << fmt::format("The scaling laws of section 3 (arXiv 2401.02954) at C = {} FLOPs of training\n\n",
                      compact(c));
-  out << "Equation (1), fitted to runs of 1e17 to 2e19 FLOPs\n";
+  out << fmt::format("Equation (1), fitted to runs of {} to {} FLOPs\n", compact(fitted_learning_runs.low),
+                     compact(fitted_learning_runs.high));
+  out << extrapolation(fitted_learning_runs, c);
   out << fmt::format("  learning rate  eta = {} = {:.2e}\n", with_numbers(optimal_learning_rate, c), rate);
-  out << fmt::format("  batch          B   = {} = {} tokens = {:.0f} sequences of {}\n\n",
+  out << fmt::format("  batch          B   = {} = {} tokens = {} sequences of {}\n\n",
                      with_numbers(optimal_batch_tokens, c), compact(batch),
-                     batch / static_cast<double>(options.seq_len), options.seq_len);
+                     sequences < 1e7 ? fmt::format("{:.0f}", sequences) : compact(sequences),
+                     options.seq_len);
 
   out << fmt::format("Allocation for {}: M_opt ~ C^{:g}, D_opt ~ C^{:g} (table 4)\n", data.title, data.a,
                      data.b);
   if (allocation.model_scale && allocation.tokens) {
     const double m = *allocation.model_scale, d = *allocation.tokens;
     out << fmt::format("  base: {}\n", data.source);
+    if (data.name == "deepseek-current") out << extrapolation(fitted_budgets, c);
     out << fmt::format("  model scale    M = {} = {} FLOPs a token, forward and backward\n",
                        with_numbers(*data.model_scale, c), compact(m));
     out << fmt::format("  tokens         D = {} = {}\n", with_numbers(*data.tokens, c), compact(d));

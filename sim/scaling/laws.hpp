@@ -21,6 +21,8 @@ inline constexpr PowerLaw optimal_learning_rate{0.3118, -0.1250};
 inline constexpr PowerLaw optimal_batch_tokens{0.2920, 0.3271};
 inline constexpr PowerLaw optimal_model_scale{0.1715, 0.5243};
 inline constexpr PowerLaw optimal_tokens{5.8316, 0.4757};
+inline constexpr Interval fitted_learning_runs{1e17, 2e19};  // FLOPs, of (1)
+inline constexpr Interval fitted_budgets{1e17, 3e20};        // of (4)
 
 // A row of table 4: M_opt ~ C^a, D_opt ~ C^b. The table gives exponents only; where its authors, or those that it cites,
 // published a point on the curve as well, `model_scale` is the whole law.

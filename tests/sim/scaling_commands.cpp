@@ -70,6 +70,10 @@ TEST_CASE("scaling law prints each formula with its numbers put in") {
   CHECK(contains(text, "B   = 0.292 * (1e20)^0.3271 = 1.017e6 tokens = 248 sequences of 4096"));
   CHECK(contains(text, "M = 0.1715 * (1e20)^0.5243 = 5.251e9 FLOPs a token"));
   CHECK(contains(text, "D = 5.8316 * (1e20)^0.4757 = 1.905e10"));
+  CHECK(contains(text, "an extrapolation: beyond the fitted runs by a factor of 5\n"));
+  CHECK_FALSE(contains(printed(scaling_law_command, {1e19, "deepseek-current", 4096, {}}), "extrapolation"));
+  CHECK(contains(printed(scaling_law_command, {1e15, "deepseek-current", 4096, {}}),
+                 "an extrapolation: below the fitted runs by a factor of 100\n"));
   const Json json =
       parse_json(printed(scaling_law_command, {8.493e22, "deepseek-current", 4096, {true, false}}), "law");
   CHECK(json["learning_rate"].get<double>() == doctest::Approx(4.2e-4).epsilon(0.012));
