@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "sim/estimate.hpp"
+#include "sim/commands/step_run.hpp"
 
 namespace dsllm::sim {
 
@@ -11,6 +11,14 @@ CostFunction estimated_cost(const Scenario& base) {
   return [estimator](const Scenario& s) {
     const Estimate e = (*estimator)(s);
     return Cost{e.step_s, e.worst_rank_bytes, e.fits};
+  };
+}
+
+CostFunction engine_cost(const Scenario& base) {
+  const Machine machine = machine_of(base.cluster, base.recipe);
+  return [machine](const Scenario& s) {
+    const StepRun step = run_step(s, machine);
+    return Cost{step.step_s, step.memory[static_cast<size_t>(step.worst_stage)].total(), step.fits};
   };
 }
 

@@ -151,7 +151,7 @@ Training training_of(const Scenario& s, double step_s, double tokens, double pri
 }
 
 void print_training(std::ostream& out, const Scenario& s, const Training& t, double price_per_gpu_hour) {
-  out << fmt::format("Training on {:.4g} tokens\n", t.tokens);
+  out << fmt::format("Training on {} tokens\n", power_text(t.tokens));
   out << fmt::format("  {} steps of {} x {} tokens: {}, {} GPU hours\n",
                      with_commas(static_cast<int64_t>(t.steps + 0.5)), with_commas(s.layout.global_batch),
                      with_commas(s.model.seq_len), duration_text(t.seconds),

@@ -60,6 +60,17 @@ std::string flops_text(double flops) {
                                               {1, "FLOPs"}}});
 }
 
+std::string flop_rate_text(double flops_per_s) {
+  return in_units(flops_per_s, std::array<Unit, 4>{
+                                   {{1e15, "PFLOP/s"}, {1e12, "TFLOP/s"}, {1e9, "GFLOP/s"}, {1, "FLOP/s"}}});
+}
+
+std::string power_text(double x) {
+  std::string text = fmt::format("{:.4g}", x);
+  if (const size_t plus = text.find("e+"); plus != std::string::npos) text.erase(plus + 1, 1);
+  return text;
+}
+
 std::string percent_text(double fraction) {
   return fmt::format("{:.1f}%", 100 * fraction);
 }

@@ -8,12 +8,14 @@
 
 namespace dsllm::sim {
 
-std::string with_commas(int64_t n);         // 6910365696 -> 6,910,365,696
-std::string bytes_text(double bytes);       // 91.3 GB (1e9 bytes), 512 MB, 0 B
-std::string seconds_text(double seconds);   // 12.3 s, 45.6 ms, 7.89 us
-std::string flops_text(double flops);       // 3.14 EFLOPs; a number of operations, not a rate
-std::string percent_text(double fraction);  // 22.6%
-std::string duration_text(double seconds);  // 12.3 days, 4.5 hours: of a whole training
+std::string with_commas(int64_t n);              // 6910365696 -> 6,910,365,696
+std::string bytes_text(double bytes);            // 91.3 GB (1e9 bytes), 512 MB, 0 B
+std::string seconds_text(double seconds);        // 12.3 s, 45.6 ms, 7.89 us
+std::string flops_text(double flops);            // 3.14 EFLOPs; a number of operations, not a rate
+std::string flop_rate_text(double flops_per_s);  // 990 TFLOP/s
+std::string power_text(double x);                // 2e12, 1.5e23: four digits
+std::string percent_text(double fraction);       // 22.6%
+std::string duration_text(double seconds);       // 12.3 days, 4.5 hours: of a whole training
 
 // Columns as wide as their widest cell: the first to the left, the others to the right. `align_left`: also these.
 class TextTable {

@@ -28,6 +28,11 @@ TEST_CASE("text: three digits, and a unit that leaves one before the point") {
   CHECK(seconds_text(1234.6) == "1235 s");
   CHECK(flops_text(419.4e9) == "419 GFLOPs");
   CHECK(flops_text(3.14e23) == "314 ZFLOPs");
+  CHECK(flop_rate_text(989.5e12) == "990 TFLOP/s");
+  CHECK(flop_rate_text(2.5e15) == "2.50 PFLOP/s");
+  CHECK(power_text(2e12) == "2e12");
+  CHECK(power_text(1.234567e23) == "1.235e23");
+  CHECK(power_text(12) == "12");
   CHECK(percent_text(0.2258) == "22.6%");
   CHECK(duration_text(86400 * 12.34) == "12.3 days");
   CHECK(duration_text(3600 * 30.0) == "30.0 hours");

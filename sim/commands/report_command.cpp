@@ -1,0 +1,170 @@
+#include "sim/commands/report_command.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "ref/core/error.hpp"
+#include "ref/core/file.hpp"
+#include "sim/commands/report_sections.hpp"
+#include "sim/commands/step_run.hpp"
+#include "sim/commands/text.hpp"
+#include "sim/export/pipeline_trace.hpp"
+#include "sim/model_cost.hpp"
+#include "sim/schedule/closed_form.hpp"
+
+namespace dsllm::sim {
+
+namespace {
+
+struct Share {
+  const char* name;
+  const char* json;
+  double StepTime::*seconds;
+};
+constexpr Share shares[] = {{"passes of the slowest stage", "passes_s", &StepTime::passes_s},
+                            {"bubble: waiting for other stages", "bubble_s", &StepTime::bubble_s},
+                            {"gradients, where nothing hides them", "gradients_s", &StepTime::gradients_s},
+                            {"new weights, where nothing hides them", "weights_s", &StepTime::weights_s},
+                            {"optimizer", "optimizer_s", &StepTime::optimizer_s},
+                            {"the program around it", "other_s", &StepTime::other_s}};
+
+// The same pipeline with sends for nothing and all stages as the slowest: what the published formulas are about.
+void print_bubble(std::ostream& out, const Scenario& s, const StepRun& step) {
+  if (s.layout.pp == 1) {
+    out << "Pipeline: one stage, no bubble\n";
+    return;
+  }
+  const ClosedForm form = closed_form(step.pipeline);
+  out << fmt::format("Pipeline: {} by the formulas for equal stages ({})\n", to_string(s.layout.schedule),
+                     form.source);
+  for (const std::string& line : {form.formula, form.with_numbers, form.rate, form.peak})
+    out << "  " << line << "\n";
+  out << fmt::format("  run event by event, with unequal stages and sends of {}: {} of the passes' span\n",
+                     seconds_text(step.pipeline.send_s),
+                     percent_text(s.layout.schedule == ScheduleKind::zb_h2 ? step.run.bubble_of_span
+                                                                           : step.run.bubble_of_total));
+}
+
+void print_time(std::ostream& out, const Scenario& s, const Machine& machine, const StepRun& step,
+                const Estimate& estimate) {
+  out << "Time of a step\n";
+  TextTable table({"by the formulas", "time", "share"});
+  for (const Share& share : shares)
+    table.add({share.name, seconds_text(estimate.time.*share.seconds),
+               percent_text(estimate.time.*share.seconds / estimate.step_s)});
+  table.add({"together", seconds_text(estimate.step_s), "100.0%"});
+  table.print(out);
+  out << fmt::format("  run event by event ({} events): {}, which counts from here on\n\n",
+                     with_commas(step.run.events()), seconds_text(step.step_s));
+
+  const double tokens = tokens_per_s(s, step.step_s);
+  const double causal = step_flops(s.model, s.layout.global_batch, {});
+  const auto gpus = static_cast<double>(machine.gpus);
+  out << "Speed\n";
+  out << fmt::format("  tokens/s = {} x {} / {:.4g} s = {}, {} a GPU\n", with_commas(s.layout.global_batch),
+                     with_commas(s.model.seq_len), step.step_s, with_commas(std::llround(tokens)),
+                     with_commas(std::llround(tokens / gpus)));
+  out << fmt::format(
+      "  MFU = {} / ({:.4g} s x {} x {}) = {} (model FLOPs, causal attention, with the head)\n",
+      flops_text(causal), step.step_s, with_commas(machine.gpus), flop_rate_text(machine.flops_per_s),
+      percent_text(model_flops_utilization(s, machine, step.step_s, true)));
+  out << fmt::format("  MFU = {} with full attention; HFU = {} (causal, what is computed twice too)\n",
+                     percent_text(model_flops_utilization(s, machine, step.step_s, false)),
+                     percent_text(hardware_flops_utilization(s, machine, step.step_s, true)));
+}
+
+Json json_of(const Scenario& s, const Machine& machine, const StepRun& step, const Estimate& estimate,
+             const Training& training) {
+  Json shares_json = Json::object();
+  for (const Share& share : shares) shares_json[share.json] = estimate.time.*share.seconds;
+  Json ranks = Json::array();
+  for (size_t stage = 0; stage < step.run.ranks.size(); ++stage) {
+    const RankRun& rank = step.run.ranks[stage];
+    ranks.push_back({{"stage", stage},
+                     {"busy_s", rank.busy_s},
+                     {"idle_s", rank.idle_s},
+                     {"end_s", rank.end_s},
+                     {"peak_activation_bytes", rank.peak_bytes},
+                     {"gradients_s", step.tails[stage].gradients_s},
+                     {"weights_s", step.tails[stage].weights_s},
+                     {"optimizer_s", step.tails[stage].optimizer_s}});
+  }
+  Json bubble = nullptr;
+  if (s.layout.pp > 1) {
+    const ClosedForm form = closed_form(step.pipeline);
+    bubble = {{"formula", form.formula},
+              {"with_numbers", form.with_numbers},
+              {"rate", form.rate},
+              {"bubble_of_total", form.bubble_of_total},
+              {"source", form.source}};
+  }
+  return {{"scenario", scenario_to_json(s)},
+          {"model", model_json(s.model)},
+          {"memory", memory_json(machine, step.memory)},
+          {"fits", step.fits},
+          {"step_s", step.step_s},
+          {"estimate", {{"step_s", estimate.step_s}, {"shares", std::move(shares_json)}}},
+          {"pipeline_formula", std::move(bubble)},
+          {"engine",
+           {{"events", step.run.events()},
+            {"passes_s", step.run.passes_s},
+            {"bubble_of_total", step.run.bubble_of_total},
+            {"bubble_of_ideal", step.run.bubble_of_ideal},
+            {"bubble_of_span", step.run.bubble_of_span},
+            {"stages", std::move(ranks)}}},
+          {"tokens_per_s", tokens_per_s(s, step.step_s)},
+          {"mfu_causal", model_flops_utilization(s, machine, step.step_s, true)},
+          {"mfu_full", model_flops_utilization(s, machine, step.step_s, false)},
+          {"hfu_causal", hardware_flops_utilization(s, machine, step.step_s, true)},
+          {"training", training_json(training)}};
+}
+
+}  // namespace
+
+void report_command(const ReportCommand& o, std::ostream& out) {
+  for (const auto& [field, value, least] :
+       {std::tuple{"tokens", o.tokens, 1.0}, std::tuple{"price_per_gpu_hour", o.price_per_gpu_hour, 0.0}})
+    if (!(value >= least && std::isfinite(value)))
+      throw ConfigError(field, fmt::format("a number, at least {}", least), fmt::to_string(value));
+  const Scenario s = checked(read_scenario(o.scenario));
+  const Machine machine = machine_of(s.cluster, s.recipe);
+  // An engine's run of so many passes would take minutes, and a list of them all of the memory.
+  const double passes = 3 * static_cast<double>(s.layout.micro_batches()) * static_cast<double>(s.layout.pp) *
+                        static_cast<double>(s.layout.interleave);
+  if (passes > 1e8)
+    throw ConfigError("global_batch", "at most 1e8 passes of micro-batches in a step for a report",
+                      fmt::format("{:.3g}", passes));
+  Timeline timeline;
+  const bool wants_timeline = !o.trace.empty() || !o.csv.empty() || (o.width > 0 && !o.json);
+  const StepRun step = run_step(s, machine, wants_timeline ? &timeline : nullptr);
+  const Estimate by_formula = estimate(s, machine);
+  const Training training = training_of(s, step.step_s, o.tokens, o.price_per_gpu_hour);
+
+  save_scenario(o.scenario, s);
+  if (!o.trace.empty()) write_file_atomically(o.trace, chrome_trace(timeline, "replica 0"));
+  if (!o.csv.empty()) write_file_atomically(o.csv, events_csv(timeline));
+  if (o.json) {
+    out << json_of(s, machine, step, by_formula, training).dump(2) << "\n";
+    return;
+  }
+  out << fmt::format("{} on {} {}: {}, {} in {} each, {} a node\n", name_of_model(s.model),
+                     with_commas(machine.gpus), s.cluster.gpu, bytes_text(machine.hbm_bytes),
+                     flop_rate_text(machine.flops_per_s), s.recipe.precision, machine.gpus_per_node);
+  out << fmt::format("{}\nglobal batch {} sequences of {} tokens: {} micro-batches a replica\n\n",
+                     describe_layout(s.layout), with_commas(s.layout.global_batch),
+                     with_commas(s.model.seq_len), with_commas(s.layout.micro_batches()));
+  print_model(out, s.model);
+  out << "\n";
+  print_memory(out, s, machine, step.memory);
+  out << "\n";
+  print_time(out, s, machine, step, by_formula);
+  out << "\n";
+  print_bubble(out, s, step);
+  out << "\n";
+  print_training(out, s, training, o.price_per_gpu_hour);
+  if (o.width > 0 && s.layout.pp > 1)
+    out << "\nTimeline of a replica, a row a stage\n" << timeline_text(timeline, {.width = o.width});
+}
+
+}  // namespace dsllm::sim
