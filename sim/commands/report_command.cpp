@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "ref/core/error.hpp"
@@ -74,6 +75,28 @@ void print_time(std::ostream& out, const Scenario& s, const Machine& machine, co
                      percent_text(hardware_flops_utilization(s, machine, step.step_s, true)));
 }
 
+// The beginning of a step, as much of it as fits into `width` columns of a forward pass each; of a step with hundreds of
+// micro-batches nothing could be seen in one line.
+void print_timeline(std::ostream& out, const StepRun& step, const Timeline& timeline, int64_t width) {
+  double unit_s = HUGE_VAL;
+  for (const ChunkTimes& t : step.pipeline.times) unit_s = std::min(unit_s, t.forward_s);
+  Timeline begin = timeline;
+  begin.memory.clear();
+  begin.events.clear();
+  begin.end_s = std::min(timeline.end_s, static_cast<double>(width) * unit_s);
+  for (TimelineEvent e : timeline.events) {
+    if (e.start_s >= begin.end_s) continue;
+    e.end_s = std::min(e.end_s, begin.end_s);
+    e.consumer = -1;  // its index is the whole timeline's
+    begin.events.push_back(e);
+  }
+  out << fmt::format(
+      "Timeline of a replica, a row a stage: {} of {}\n",
+      begin.end_s < timeline.end_s ? "the first " + seconds_text(begin.end_s) : std::string("all"),
+      seconds_text(timeline.end_s));
+  out << timeline_text(begin, {.width = width});
+}
+
 Json json_of(const Scenario& s, const Machine& machine, const StepRun& step, const Estimate& estimate,
              const Training& training) {
   Json shares_json = Json::object();
@@ -127,6 +150,7 @@ void report_command(const ReportCommand& o, std::ostream& out) {
        {std::tuple{"tokens", o.tokens, 1.0}, std::tuple{"price_per_gpu_hour", o.price_per_gpu_hour, 0.0}})
     if (!(value >= least && std::isfinite(value)))
       throw ConfigError(field, fmt::format("a number, at least {}", least), fmt::to_string(value));
+  check_width(o.width);
   const Scenario s = checked(read_scenario(o.scenario));
   const Machine machine = machine_of(s.cluster, s.recipe);
   // An engine's run of so many passes would take minutes, and a list of them all of the memory.
@@ -163,8 +187,10 @@ void report_command(const ReportCommand& o, std::ostream& out) {
   print_bubble(out, s, step);
   out << "\n";
   print_training(out, s, training, o.price_per_gpu_hour);
-  if (o.width > 0 && s.layout.pp > 1)
-    out << "\nTimeline of a replica, a row a stage\n" << timeline_text(timeline, {.width = o.width});
+  if (o.width > 0 && s.layout.pp > 1) {
+    out << "\n";
+    print_timeline(out, step, timeline, o.width);
+  }
 }
 
 }  // namespace dsllm::sim

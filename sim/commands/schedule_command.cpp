@@ -50,6 +50,7 @@ Pipeline pipeline_of(const ScheduleCommand& o) {
 }
 
 void schedule_command(const ScheduleCommand& o, std::ostream& out) {
+  check_width(o.width);
   const Pipeline p = pipeline_of(o);
   const ClosedForm form = closed_form(p);
   Timeline timeline;

@@ -8,6 +8,8 @@
 #include <cmath>
 #include <utility>
 
+#include "ref/core/error.hpp"
+
 namespace dsllm::sim {
 
 namespace {
@@ -79,6 +81,11 @@ std::string duration_text(double seconds) {
   if (seconds >= 2 * 86400.0) return fmt::format("{:.1f} days", seconds / 86400);
   if (seconds >= 2 * 3600.0) return fmt::format("{:.1f} hours", seconds / 3600);
   return seconds_text(seconds);
+}
+
+void check_width(int64_t width) {
+  if (width != 0 && (width < 10 || width > 1000))
+    throw ConfigError("width", "columns of a timeline from 10 to 1000, or 0 for none", fmt::to_string(width));
 }
 
 TextTable::TextTable(std::vector<std::string> header, std::vector<size_t> align_left)

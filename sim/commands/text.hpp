@@ -17,6 +17,9 @@ std::string power_text(double x);                // 2e12, 1.5e23: four digits
 std::string percent_text(double fraction);       // 22.6%
 std::string duration_text(double seconds);       // 12.3 days, 4.5 hours: of a whole training
 
+// Throws ConfigError unless a timeline can have so many columns: 0 for none, or 10 to 1000.
+void check_width(int64_t width);
+
 // Columns as wide as their widest cell: the first to the left, the others to the right. `align_left`: also these.
 class TextTable {
  public:
