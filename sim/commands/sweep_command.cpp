@@ -111,9 +111,10 @@ void sweep_command(const SweepCommand& o, std::ostream& out) {
     out << Json{{"scaling", o.weak ? "weak" : "strong"}, {"points", std::move(points)}}.dump(2) << "\n";
     return;
   }
-  out << fmt::format("{} on {}: {} scaling, the best layout at each number of GPUs (by the estimate)\n",
-                     name_of_model(base.model), base.cluster.gpu,
-                     o.weak ? "weak (the batch grows with the GPUs)" : "strong (the same global batch)");
+  out << fmt::format(
+      "{} on {}: {}, the best layout at each number of GPUs (by the estimate)\n", name_of_model(base.model),
+      base.cluster.gpu,
+      o.weak ? "weak scaling (the batch grows with the GPUs)" : "strong scaling (the same global batch)");
   table_of(rows, false).print(out);
 }
 
