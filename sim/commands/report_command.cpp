@@ -140,7 +140,8 @@ Json json_of(const Scenario& s, const Machine& machine, const StepRun& step, con
           {"mfu_causal", model_flops_utilization(s, machine, step.step_s, true)},
           {"mfu_full", model_flops_utilization(s, machine, step.step_s, false)},
           {"hfu_causal", hardware_flops_utilization(s, machine, step.step_s, true)},
-          {"training", training_json(training)}};
+          {"training", training_json(training)},
+          {"generation", generation_json(generation_of(s, machine))}};
 }
 
 }  // namespace
@@ -187,6 +188,8 @@ void report_command(const ReportCommand& o, std::ostream& out) {
   print_bubble(out, s, step);
   out << "\n";
   print_training(out, s, training, o.price_per_gpu_hour);
+  out << "\n";
+  print_generation(out, s, generation_of(s, machine));
   if (o.width > 0 && s.layout.pp > 1) {
     out << "\n";
     print_timeline(out, step, timeline, o.width);

@@ -140,6 +140,28 @@ Json memory_json(const Machine& machine, const std::vector<RankMemory>& rows) {
   return {{"hbm_bytes", machine.hbm_bytes}, {"stages", std::move(stages)}};
 }
 
+Generation generation_of(const Scenario& s, const Machine& machine) {
+  const InferenceMemory one = inference_memory(s.model, s.layout.tp, 1, s.model.seq_len);
+  const double left = machine.hbm_bytes - memory_constants.context_bytes - one.weights;
+  return {one.weights, one.kv_cache / static_cast<double>(s.model.seq_len),
+          one.kv_cache > 0 && left > 0 ? static_cast<int64_t>(left / one.kv_cache) : 0};
+}
+
+void print_generation(std::ostream& out, const Scenario& s, const Generation& g) {
+  out << fmt::format("Generation on tp {}, bf16\n", s.layout.tp);
+  out << fmt::format("  a rank holds {} of weights and {} of keys and values a token: {}\n",
+                     bytes_text(g.weight_bytes), bytes_text(g.cache_bytes_per_token),
+                     g.sequences > 0 ? fmt::format("{} sequences of {} tokens at a time",
+                                                   with_commas(g.sequences), with_commas(s.model.seq_len))
+                                     : std::string("not one sequence fits"));
+}
+
+Json generation_json(const Generation& g) {
+  return {{"weight_bytes", g.weight_bytes},
+          {"cache_bytes_per_token", g.cache_bytes_per_token},
+          {"sequences", g.sequences}};
+}
+
 Training training_of(const Scenario& s, double step_s, double tokens, double price_per_gpu_hour) {
   Training t;
   t.tokens = tokens;

@@ -20,6 +20,17 @@ void print_memory(std::ostream& out, const Scenario& scenario, const Machine& ma
                   const std::vector<RankMemory>& rows);
 Json memory_json(const Machine& machine, const std::vector<RankMemory>& rows);
 
+// The trained model at work on one group of tp GPUs: its weights in two bytes, and how many sequences' keys and values fit
+// beside them.
+struct Generation {
+  double weight_bytes = 0;           // of a rank
+  double cache_bytes_per_token = 0;  // of a rank
+  int64_t sequences = 0;             // of seq_len tokens
+};
+Generation generation_of(const Scenario& scenario, const Machine& machine);
+void print_generation(std::ostream& out, const Scenario& scenario, const Generation& generation);
+Json generation_json(const Generation& generation);
+
 // A training of `tokens` tokens at step_s a step.
 struct Training {
   double tokens = 0, steps = 0, seconds = 0, gpu_hours = 0, cost = 0;

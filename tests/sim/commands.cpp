@@ -191,6 +191,11 @@ TEST_CASE("dsllm-sim: a report of the 67B model adds up") {
   }
   CHECK(weights * 8 == doctest::Approx(2 * 67'425'001'472.0).epsilon(0.001));  // norms are on every rank
   CHECK(j["fits"] == true);
+  // Generation: an eighth of the weights, and one of the 8 key heads: 2 * 95 * 128 * 2 bytes a token.
+  CHECK(j["generation"]["cache_bytes_per_token"] == 2 * 95 * 128 * 2);
+  CHECK(j["generation"]["weight_bytes"].get<double>() ==
+        doctest::Approx(2 * 67'425'001'472.0 / 8).epsilon(0.001));
+  CHECK(j["generation"]["sequences"].get<int64_t>() > 100);
 
   // The file that was saved is the same scenario; its fields give way to options.
   const Json again = json_of(run("report --json --scenario '" + (folder / "s.json") + "'"));
