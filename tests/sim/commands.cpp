@@ -335,6 +335,14 @@ TEST_CASE("dsllm-sim: a schedule by formula and by the engine, with its files") 
   CHECK(
       contains(read_file(folder / "t.csv"), "rank,stream,name,kind,micro_batch,chunk,start_s,end_s,peer\n"));
   CHECK(run("schedule --trace /no/such/folder/t.json").code == 1);
+  // Chunks share the stage's passes: the same work whatever v is, and the bubble is a v-th.
+  const Json v =
+      json_of(run("schedule --schedule interleaved --stages 4 --micro-batches 8 --interleave 2 --json"));
+  CHECK(v["engine"]["ranks"][0]["busy_s"].get<double>() == doctest::Approx(8 * 3));
+  CHECK(v["formula"]["bubble_s"].get<double>() == doctest::Approx(3 * 3 / 2.0));
+  CHECK(v["engine"]["makespan_s"].get<double>() == doctest::Approx(8 * 3 + 3 * 3 / 2.0));
+  const Json d = json_of(run("schedule --schedule dualpipe --stages 4 --micro-batches 8 --json"));
+  CHECK(d["engine"]["ranks"][0]["busy_s"].get<double>() == doctest::Approx(8 * 3));
   // One stage, one micro-batch: no bubble, and nothing is divided by zero.
   const Json one = json_of(run("schedule --stages 1 --micro-batches 1 --json"));
   CHECK(one["engine"]["bubble_of_total"].get<double>() == 0);
