@@ -205,6 +205,19 @@ TEST_CASE("dsllm-sim: a report of the 67B model adds up") {
                     "'"))["scenario"]["layout"]["tp"] == 4);
 }
 
+TEST_CASE("dsllm-sim: flags can be given and taken back") {
+  const TemporaryFolder folder;
+  const auto scenario = [&](const std::string& options) {
+    return json_of(run("report --json --tp 2 " + options))["scenario"];
+  };
+  CHECK(scenario("--sp")["layout"]["sp"] == true);
+  CHECK(scenario("--no-sp")["layout"]["sp"] == false);
+  CHECK(scenario("")["recipe"]["overlap_dp"] == true);
+  CHECK(scenario("--no-overlap-dp")["recipe"]["overlap_dp"] == false);
+  CHECK(run("report --tp 2 --sp --save '" + (folder / "s.json") + "'").code == 0);
+  CHECK(scenario("--scenario '" + (folder / "s.json") + "' --no-sp")["layout"]["sp"] == false);
+}
+
 TEST_CASE(
     "dsllm-sim: a report of what does not fit says why; one GPU, one layer, one token are a scenario too") {
   const Outcome o = run("report --model deepseek-llm-67b --gpus 8 --tp 8 --global-batch 8");
