@@ -23,9 +23,13 @@ constexpr int64_t shown_too_large = 3;
 constexpr size_t shown_front = 12;
 
 void print_broken(std::ostream& out, const std::vector<BrokenRule>& rules) {
-  for (const BrokenRule& rule : rules)
-    out << fmt::format("  {:>10}  {}; for instance {}\n", with_commas(rule.count), rule.rule,
-                       describe_layout(rule.example));
+  for (const BrokenRule& rule : rules) {
+    const Layout& l = rule.example;
+    std::string example = fmt::format("dp {}, tp {}, pp {}", l.dp, l.tp, l.pp);
+    if (l.interleave > 1) example += fmt::format(", {} chunks", l.interleave);
+    if (l.micro_batch > 1) example += fmt::format(", micro-batch {}", l.micro_batch);
+    out << fmt::format("  {:>10}  {} (not {})\n", with_commas(rule.count), rule.rule, example);
+  }
 }
 
 Json json_of(const std::vector<BrokenRule>& rules) {
@@ -213,7 +217,7 @@ void search_command(const SearchCommand& o, std::ostream& out, const Progress::O
       out << fmt::format("  and {} more, slower and smaller\n", result.front.size() - shown_front);
   }
   if (lacking.empty()) return;
-  out << "\nThe fastest that do not fit\n";
+  out << (result.best.empty() ? "\nThe smallest\n" : "\nWhat more memory would buy\n");
   for (size_t i = 0; i < lacking.size(); ++i)
     out << fmt::format("  {} by {}\n    {}\n", seconds_text(result.too_large[i].cost.step_s),
                        describe_layout(lacking[i].first), lacking[i].second);

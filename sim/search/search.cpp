@@ -57,7 +57,7 @@ SearchResult search_piece(const LayoutSpace& space, const CostModel& model, cons
     const Candidate c{i, scenario.layout, checked_cost(cost, scenario)};
     if (!c.cost.fits) {
       ++r.does_not_fit;
-      add_ranked(r.too_large, c, options.too_large);
+      r.too_large.push_back(c);
       continue;
     }
     ++r.fit;
@@ -65,6 +65,7 @@ SearchResult search_piece(const LayoutSpace& space, const CostModel& model, cons
     r.front.push_back(c);
   }
   r.front = pareto_front(std::move(r.front));
+  r.too_large = pareto_front(std::move(r.too_large));
   for (const auto& [rule, count] : broken) add_broken_rules(r.broken, {count});
   return r;
 }
@@ -88,11 +89,17 @@ SearchResult search(const LayoutSpace& space, const CostModel& model, const Sear
     all.fit += p.fit;
     all.does_not_fit += p.does_not_fit;
     for (const Candidate& c : p.best) add_ranked(all.best, c, options.top);
-    for (const Candidate& c : p.too_large) add_ranked(all.too_large, c, options.too_large);
+    all.too_large.insert(all.too_large.end(), p.too_large.begin(), p.too_large.end());
     all.front.insert(all.front.end(), p.front.begin(), p.front.end());
     add_broken_rules(all.broken, p.broken);
   }
   all.front = pareto_front(std::move(all.front));
+  all.too_large = pareto_front(std::move(all.too_large));
+  if (!all.front.empty())
+    std::erase_if(all.too_large,
+                  [&](const Candidate& c) { return c.cost.step_s >= all.front[0].cost.step_s; });
+  const auto kept = std::min(static_cast<int64_t>(all.too_large.size()), options.too_large);
+  all.too_large.erase(all.too_large.begin(), all.too_large.end() - kept);
   return all;
 }
 

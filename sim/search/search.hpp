@@ -16,15 +16,17 @@ using CostModel = std::function<CostFunction(const Scenario& base)>;
 
 struct SearchOptions {
   int64_t top = 10;       // how many of those that fit are kept
-  int64_t too_large = 3;  // and of those that do not, of which the fastest are kept
+  int64_t too_large = 3;  // and of those that do not
   Progress* progress = nullptr;
 };
 
 struct SearchResult {
-  std::vector<Candidate> best;       // fit, ranked
-  std::vector<Candidate> too_large;  // do not fit, ranked: what more memory would buy
-  std::vector<Candidate> front;      // time against memory, of those that fit
-  int64_t layouts = 0;               // numbers in the space = impossible + fit + too large
+  std::vector<Candidate> best;  // fit, ranked
+  // Do not fit, are faster than all that do, and no other is both faster and smaller: what more memory would buy. Of these
+  // the smallest, by rising time and falling memory. If nothing fits: the smallest of all.
+  std::vector<Candidate> too_large;
+  std::vector<Candidate> front;  // time against memory, of those that fit
+  int64_t layouts = 0;           // numbers in the space = impossible + fit + too large
   int64_t fit = 0, does_not_fit = 0;
   std::vector<BrokenRule> broken;  // what made the impossible ones so
 };
