@@ -123,17 +123,20 @@ class Block {
   }
   double weights_s() const { return qkv_s_ + out_s_ + up_s_ + down_s_; }
 
+  // An all-reduce has no pieces that the next product could begin with.
+  bool overlaps() const { return s_.recipe.overlap_tp && s_.layout.sp; }
+
   // y = W gather(x): piecewise where the program overlaps. Returns when y is there.
   double gather_then(TwoStreams& t, double gather_s, double gemm_s, double after) const {
     if (!(gather_s > 0)) return t.compute(gemm_s, after);
-    const int n = s_.recipe.overlap_tp ? pieces : 1;
+    const int n = overlaps() ? pieces : 1;
     double end = after;
     for (int i = 0; i < n; ++i) end = t.compute(gemm_s / n, t.network(gather_s / n, after));
     return end;
   }
   // y = reduce(W x).
   double then_reduce(TwoStreams& t, double gemm_s, double reduce_s, double after) const {
-    const int n = reduce_s > 0 && s_.recipe.overlap_tp ? pieces : 1;
+    const int n = reduce_s > 0 && overlaps() ? pieces : 1;
     double end = after;
     for (int i = 0; i < n; ++i) {
       end = t.compute(gemm_s / n, after);

@@ -92,8 +92,8 @@ struct Recipe {
   bool in_place_cross_entropy = true;  // the logits' gradient overwrites them (paper, 2.4)
   bool dropout = false;                // masks are kept, as in GPT's original recipe
   bool overlap_dp = true;  // the last backward with the reduce-scatter, the first forward with the all-gather
-  bool overlap_tp = false;  // GEMMs with all-gather and reduce-scatter in chunks
-  bool overlap_pp = true;   // sends do not block the sender
+  bool overlap_tp = true;  // GEMMs with all-gather and reduce-scatter in chunks
+  bool overlap_pp = true;  // sends do not block the sender
   bool eager =
       false;  // norms, rotations and activations are not fused, and a step waits for the processor that
               // launches its kernels; false: as Megatron-LM and its like

@@ -33,7 +33,8 @@ Choices choices_of(const Measurement& row);
 // up to the A100, except under ZeRO 3, are taken as Megatron-LM's of 2021 to 2023: scores and the masks of dropout are
 // stored, and gradients are reduced after the last backward pass (as Korthikanti et al. 2022 say of theirs). All
 // others use flash attention and no dropout, and reduce gradients during the last backward pass. Llama's layers (gated = 1)
-// on GPUs from the H100 on are taken as an eager program's: the only such table that there was to tune on is nanotron's.
+// on GPUs from the H100 on are taken as an eager program's, whose products do not overlap with collectives of tp: the
+// only such table that there was to tune on is nanotron's.
 Recipe recipe_of(const Measurement& row, const Model& model);
 
 }  // namespace dsllm::sim

@@ -90,6 +90,7 @@ TEST_CASE("collectives of tensor parallelism: four all-reduces, or as many pairs
   r.machine.node_bytes_per_s = 1e9;
   Scenario s = small_model();
   s.layout.tp = 4;
+  s.recipe.overlap_tp = false;
   const double vector = 2 * 2 * 512 * 1024;  // bytes of the micro-batch's activations
   const double products = [&] {
     Scenario fast = s;
