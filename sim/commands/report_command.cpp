@@ -154,14 +154,15 @@ void report_command(const ReportCommand& o, std::ostream& out) {
   check_width(o.width);
   const Scenario s = checked(read_scenario(o.scenario));
   const Machine machine = machine_of(s.cluster, s.recipe);
-  // An engine's run of so many passes would take minutes, and a list of them all of the memory.
-  const double passes = 3 * static_cast<double>(s.layout.micro_batches()) * static_cast<double>(s.layout.pp) *
-                        static_cast<double>(s.layout.interleave);
-  if (passes > 1e8)
-    throw ConfigError("global_batch", "at most 1e8 passes of micro-batches in a step for a report",
-                      fmt::format("{:.3g}", passes));
+  // A list of all passes takes some 200 bytes for each.
+  const bool can_list = forward_passes(s) <= 1 << 20;
+  const bool wants_files = !o.trace.empty() || !o.csv.empty();
+  if (wants_files && !can_list)
+    throw ConfigError("trace, csv", "at most 2^20 forward passes in a step to write down",
+                      with_commas(forward_passes(s)));
+  const bool draws = o.width > 0 && !o.json && s.layout.pp > 1 && can_list;
   Timeline timeline;
-  const bool wants_timeline = !o.trace.empty() || !o.csv.empty() || (o.width > 0 && !o.json);
+  const bool wants_timeline = wants_files || draws;
   const StepRun step = run_step(s, machine, wants_timeline ? &timeline : nullptr);
   const Estimate by_formula = estimate(s, machine);
   const Training training = training_of(s, step.step_s, o.tokens, o.price_per_gpu_hour);
@@ -190,7 +191,7 @@ void report_command(const ReportCommand& o, std::ostream& out) {
   print_training(out, s, training, o.price_per_gpu_hour);
   out << "\n";
   print_generation(out, s, generation_of(s, machine));
-  if (o.width > 0 && s.layout.pp > 1) {
+  if (draws) {
     out << "\n";
     print_timeline(out, step, timeline, o.width);
   }

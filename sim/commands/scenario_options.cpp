@@ -25,9 +25,10 @@ Scenario read_scenario(const ScenarioOptions& options) {
     if (section != "model") continue;
     // What follows from a new width unless it is given too.
     const bool wider = fields.contains("d_model") || fields.contains("n_heads");
-    if (wider && !fields.contains("d_head")) {
-      const int64_t d_model = whole["model"]["d_model"], n_heads = whole["model"]["n_heads"];
-      if (n_heads < 1 || d_model % n_heads != 0)
+    const int64_t n_heads = whole["model"]["n_heads"];
+    if (wider && n_heads > 0 && !fields.contains("d_head")) {
+      const int64_t d_model = whole["model"]["d_model"];
+      if (d_model % n_heads != 0)
         throw ConfigError("d_model", fmt::format("a multiple of n_heads = {}", n_heads),
                           fmt::to_string(d_model));
       whole["model"]["d_head"] = d_model / n_heads;

@@ -4,6 +4,10 @@
 
 namespace dsllm::sim {
 
+int64_t forward_passes(const Scenario& s) {
+  return s.layout.micro_batches() * s.layout.pp * s.layout.interleave;
+}
+
 StepRun run_step(const Scenario& s, const Machine& machine, Timeline* timeline) {
   const Layout& l = s.layout;
   const Rates rates = rates_of(machine, constants());

@@ -19,6 +19,9 @@ struct StepRun {
   bool fits = true;
 };
 
+// Forward passes of all stages and chunks: what a run costs in time and, with a timeline, in memory.
+int64_t forward_passes(const Scenario& scenario);
+
 // The scenario must be `checked` and be for this machine. With overlap_dp weights are gathered and gradients reduced
 // layer by layer beside the passes; without, after the last one, as part of what the engine calls the optimizer.
 // ZB-H2's ranks do not wait for each other (Qi et al., 4: optimizer post-validation), so a step takes the longest time

@@ -91,6 +91,8 @@ TEST_CASE("dsllm-sim: what cannot be is named with its field, its value and the 
   names("report --gpus 0", {"gpus:", "got 0"});
   names("report --seq-len 0", {"seq_len:", "got 0"});
   names("report --n-layers 0", {"n_layers:", "got 0"});
+  names("report --n-heads 0", {"n_heads:", "got 0"});
+  names("report --gpus 1 --global-batch 2000000 --csv /tmp/no.csv", {"2^20 forward passes", "2,000,000"});
   names("report --d-model 4100 --n-heads 32", {"d_model:", "multiple of n_heads = 32", "4100"});
   names("report --tokens -1", {"tokens:", "-1"});
   names("report --tokens nan", {"tokens:", "nan"});
