@@ -8,8 +8,8 @@ namespace dsllm::sim {
 
 namespace {
 
-// Of a candidate that the engine runs, so that a search's last step takes seconds at most. With so many micro-batches the
-// estimate differs from the run by less than a thousandth.
+// Of a candidate that the engine runs, so that a search's last step takes seconds at most. A step with more is ranked by
+// the estimate.
 constexpr int64_t most_passes = 1 << 20;
 
 }  // namespace
