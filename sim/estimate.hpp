@@ -20,7 +20,8 @@ struct StepTime {
 struct Estimate {
   StepTime time;
   double step_s = 0;
-  double worst_rank_bytes = 0;
+  double worst_rank_bytes = 0;       // with CUDA's context
+  double worst_allocated_bytes = 0;  // what a framework reports of it
   int64_t worst_stage = 0;
   bool fits = true;
 };

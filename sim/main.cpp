@@ -205,7 +205,7 @@ void add_validate(CLI::App& app) {
   command->callback([o] {
     o->predict = [](const Scenario& s) {
       const Estimate e = estimate(s, machine_of(s.cluster, s.recipe));
-      return Prediction{e.step_s, e.worst_rank_bytes, e.fits};
+      return Prediction{e.step_s, e.worst_allocated_bytes, e.fits};
     };
     validate_command(*o, std::cout);
   });

@@ -23,17 +23,21 @@ double stage_parameters(const Model& m, const Layout& l, int64_t stage) {
 
 namespace {
 
-// A layer's weights gathered (for each pass) and its gradients scattered, beside its kernels.
-struct ZeroThree {
+// What ZeRO moves for a layer in every micro-batch: ZeRO 3 gathers its weights for each pass, ZeRO 2 and 3 scatter its
+// gradients, of which a rank keeps its shard only. The tables of embedding and head are not counted.
+struct LayerTraffic {
   double gather_s = 0, scatter_s = 0;
 };
 
-ZeroThree zero_three(const Rates& rates, const Scenario& s) {
-  if (s.layout.zero < 3) return {};
+LayerTraffic zero_traffic(const Rates& rates, const Scenario& s) {
   const Group group = gradient_group(rates.machine, s.layout);
   const double parameters = layer_parameters(s.model, s.layout);
-  return {all_gather_s(rates, group, parameters * static_cast<double>(s.recipe.weight_bytes)),
-          reduce_scatter_s(rates, group, parameters * static_cast<double>(s.recipe.reduce_bytes))};
+  LayerTraffic t;
+  if (s.layout.zero >= 3)
+    t.gather_s = all_gather_s(rates, group, parameters * static_cast<double>(s.recipe.weight_bytes));
+  if (s.layout.zero >= 2)
+    t.scatter_s = reduce_scatter_s(rates, group, parameters * static_cast<double>(s.recipe.reduce_bytes));
+  return t;
 }
 
 // `layers` in a row, each waiting for its weights, which are fetched ahead.
@@ -48,7 +52,7 @@ void pipeline_of(const Rates& rates, const Scenario& s, Pipeline& p) {
   const Layout& l = s.layout;
   const LayerTime layer = layer_time(rates, s);
   const EndsTime ends = ends_time(rates, s);
-  const ZeroThree zero = zero_three(rates, s);
+  const LayerTraffic zero = zero_traffic(rates, s);
   const bool dualpipe = l.schedule == ScheduleKind::dualpipe;
   const bool splits = l.schedule == ScheduleKind::zb_h1 || l.schedule == ScheduleKind::zb_h2;
   p.kind = l.schedule;
@@ -96,7 +100,7 @@ TailTime tail_time(const Rates& rates, const Scenario& s, const LayerTime& layer
   const double layers = static_cast<double>(layers_of_stage(s.model, l, stage));
   const double ends = parameters - layers * per_layer;
   TailTime t;
-  if (group.size > 1 && l.zero < 3) {
+  if (group.size > 1 && l.zero < 2) {
     const auto reduce_s = [&](double count) {
       const double bytes = count * static_cast<double>(s.recipe.reduce_bytes);
       return l.zero == 0 ? all_reduce_s(rates, group, bytes) : reduce_scatter_s(rates, group, bytes);
@@ -116,22 +120,23 @@ TailTime tail_time(const Rates& rates, const Scenario& s, const LayerTime& layer
     } else {
       t.gradients_exposed_s = t.gradients_s;
     }
-    if (l.zero == 1 || l.zero == 2) {
-      t.weights_s = all_gather_s(rates, group, parameters * static_cast<double>(s.recipe.weight_bytes));
-      t.weights_exposed_s = t.weights_s;
-      // The next step's first forward pass starts with the first layer that is there.
-      if (s.recipe.overlap_dp && layers > 0) {
-        const double piece_s = t.weights_s / layers;
-        t.weights_exposed_s = piece_s + (layers - 1) * std::max(0.0, piece_s - layer.forward_s);
-      }
+  }
+  if (group.size > 1 && (l.zero == 1 || l.zero == 2)) {
+    t.weights_s = all_gather_s(rates, group, parameters * static_cast<double>(s.recipe.weight_bytes));
+    t.weights_exposed_s = t.weights_s;
+    // The next step's first forward pass starts with the first layer that is there.
+    if (s.recipe.overlap_dp && layers > 0) {
+      const double piece_s = t.weights_s / layers;
+      t.weights_exposed_s = piece_s + (layers - 1) * std::max(0.0, piece_s - layer.forward_s);
     }
   }
-  // Read the gradient, read and write master copy and moments, write the weight.
-  const Recipe& r = s.recipe;
-  const double bytes =
-      static_cast<double>(r.gradient_bytes + 2 * (r.master_bytes + r.moment_bytes) + r.weight_bytes);
-  t.optimizer_s = memory_s(rates, bytes * parameters / (l.zero >= 1 ? replicas : 1));
-  return t;
+}
+// Read the gradient, read and write master copy and moments, write the weight.
+const Recipe& r = s.recipe;
+const double bytes =
+    static_cast<double>(r.gradient_bytes + 2 * (r.master_bytes + r.moment_bytes) + r.weight_bytes);
+t.optimizer_s = memory_s(rates, bytes* parameters / (l.zero >= 1 ? replicas : 1));
+return t;
 }
 
 }  // namespace dsllm::sim
