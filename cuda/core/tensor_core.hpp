@@ -89,23 +89,23 @@ DSLLM_LDMATRIX(ldmatrix_transposed, ".trans")
 #else
 
 inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], SIMT_CALLER) {
-  simt::mma(simt::MmaType::bf16, d, a, b, SIMT_SITE);
+  simt::hand_over(simt::mma(simt::MmaType::bf16, d, a, b, SIMT_SITE));
 }
 inline void mma_f16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], SIMT_CALLER) {
-  simt::mma(simt::MmaType::f16, d, a, b, SIMT_SITE);
+  simt::hand_over(simt::mma(simt::MmaType::f16, d, a, b, SIMT_SITE));
 }
 inline void mma_tf32(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], SIMT_CALLER) {
-  simt::mma(simt::MmaType::tf32, d, a, b, SIMT_SITE);
+  simt::hand_over(simt::mma(simt::MmaType::tf32, d, a, b, SIMT_SITE));
 }
 template <int N>
 void ldmatrix(uint32_t (&r)[N], const void* row, SIMT_CALLER) {
   static_assert(N == 1 || N == 2 || N == 4);
-  simt::load_matrix(N, false, r, row, SIMT_SITE);
+  simt::hand_over(simt::load_matrix(N, false, r, row, SIMT_SITE));
 }
 template <int N>
 void ldmatrix_transposed(uint32_t (&r)[N], const void* row, SIMT_CALLER) {
   static_assert(N == 1 || N == 2 || N == 4);
-  simt::load_matrix(N, true, r, row, SIMT_SITE);
+  simt::hand_over(simt::load_matrix(N, true, r, row, SIMT_SITE));
 }
 
 #endif

@@ -72,7 +72,8 @@ void Block::run(const Grid& grid, int64_t index) {
   current = this;
   if (observer) observer->block_begins(*this);
   in_kernel_ = true;
-  switch_fiber(&outside_, stacks_.fresh(first_stack));
+  const Fiber first = stacks_.fresh(first_stack);
+  switch_fiber(&outside_, &first);
   in_kernel_ = false;
   if (failure_.happened) {
     current = before;
@@ -171,6 +172,23 @@ void Block::begin_fibers() {
   warp().started |= bit(lane());
 }
 
+// The fiber of a thread, which it begins if it has none.
+const Fiber* Block::resume(unsigned thread) {
+  set_thread(thread);
+  Warp& w = warps_[thread / warp_size];
+  const uint32_t me = bit(thread % warp_size);
+  if (!(w.started & me)) {
+    w.started |= me;
+    fiber_[thread] = stacks_.fresh(thread);
+  }
+  return &fiber_[thread];
+}
+
+Handover Block::wait_for_others() {
+  const unsigned me = thread_;
+  return {&fiber_[me], resume(next_thread())};
+}
+
 void Block::leave() {
   if (fibers_) {
     Warp& w = warp();
@@ -186,33 +204,43 @@ void Block::leave() {
     if (n_at_barrier_ > 0) divergent_barrier(thread_, "has returned");
   }
   Fiber dead;
-  if (--n_live_ == 0) switch_fiber(&dead, outside_);
-  resume(&dead, next_thread());
+  switch_fiber(&dead, --n_live_ == 0 ? &outside_ : resume(next_thread()));
 }
 
 // --- barriers ----------------------------------------------------------------------------------------------------------
 
-int Block::barrier(BarrierKind kind, bool predicate, Site site) {
+Handover Block::barrier(BarrierKind kind, bool predicate, Site site) {
+  // Neither the first nor the last thread, and all come to the same barrier. (Before the first one n_at_barrier_ is 0.)
+  if (n_at_barrier_ == 0 || n_at_barrier_ + 1 == n_threads_ || kind != barrier_kind_ ||
+      site.line != barrier_site_.line || site.file != barrier_site_.file) [[unlikely]]
+    return barrier_of_others(kind, predicate, site);
+  ++n_at_barrier_;
+  barrier_votes_ += predicate;
+  Warp& w = warp();
+  w.site[lane()] = site;
+  w.at_barrier |= bit(lane());
+  return wait();
+}
+
+Handover Block::barrier_of_others(BarrierKind kind, bool predicate, Site site) {
   become_fibers();
   Warp& w = warp();
   w.site[lane()] = site;
-  if (n_live_ < n_threads_) [[unlikely]]
-    barrier_without_some(kind, site);
+  if (n_live_ < n_threads_) barrier_without_some(kind, site);
   if (n_at_barrier_ == 0) {
     barrier_kind_ = kind;
     barrier_site_ = site;
     barrier_votes_ = 0;
-  } else if (kind != barrier_kind_ || !same_place(site, barrier_site_)) [[unlikely]] {
+  } else if (kind != barrier_kind_ || !same_place(site, barrier_site_)) {
     another_barrier(kind, site);
   }
   barrier_votes_ += predicate;
   if (++n_at_barrier_ == n_threads_) {
     release_barrier();
-  } else {
-    w.at_barrier |= bit(lane());
-    wait();
+    return go_on();
   }
-  return barrier_result_;
+  w.at_barrier |= bit(lane());
+  return wait();
 }
 
 void Block::release_barrier() {
@@ -227,7 +255,7 @@ void Block::release_barrier() {
 
 // --- collectives of a warp ---------------------------------------------------------------------------------------------
 
-Collective& Block::join_others(uint32_t mask, const char* operation, Site site) {
+Collective& Block::arrive(uint32_t mask, const char* operation, Site site) {
   Warp& w = warp();
   const uint32_t me = bit(lane());
   for (unsigned i = 0; i < w.n_pending; ++i) {
@@ -256,13 +284,12 @@ void Block::complete(Collective& c) {
   c = w.pending[--w.n_pending];
 }
 
-uint32_t Block::active_mask(Site site) {
+Handover Block::active_mask(Site site) {
   become_fibers();
   Warp& w = warp();
   w.site[lane()] = site;
   w.at_activemask |= bit(lane());
-  wait();
-  return static_cast<uint32_t>(w.result[lane()]);
+  return wait();
 }
 
 }  // namespace dsllm::cuda::simt

@@ -4,6 +4,10 @@
 // the block goes on; when the last one that is waited for arrives, all of them can. Which threads wait, and for what, is kept
 // in 32-bit masks, one bit a lane. Until the first barrier or collective of a block no fiber is needed: its threads run one
 // after another as plain calls.
+//
+// A thread waits in two steps. A function of the executor notes what it waits for, says whose turn it is (Handover), and
+// returns; then the kernel itself goes over to that thread (hand_over). So a waiting thread has nothing on its stack but its
+// kernel, since many stacks share a small cache, and every call returns to where it came from, as processors expect.
 #pragma once
 
 #include <bit>
@@ -38,6 +42,12 @@ struct Collective {
   Site site;  // of the first that arrived
 };
 
+// What a lane brings to the tensor core: where the result goes, and what it is made of.
+struct Operands {
+  void* result;
+  const void *a, *b;
+};
+
 struct Warp {
   uint32_t lanes = 0;          // that exist: the last warp of a block may have fewer than 32
   uint32_t live = 0;           // have not returned
@@ -55,7 +65,7 @@ struct Warp {
   uint64_t value[warp_size];
   uint64_t result[warp_size];
   uint32_t source[warp_size];
-  const void* arguments[warp_size];
+  Operands operands[warp_size];
   Site site[warp_size];  // where each lane waits
 
   uint32_t runnable() const { return live & ~(at_collective | at_barrier | at_activemask); }
@@ -88,6 +98,16 @@ struct Grid {
   int64_t shared_bytes = 0;
 };
 
+// From the running thread to the one whose turn it is; to itself if it can go on.
+struct Handover {
+  Fiber* from;
+  const Fiber* to;
+};
+[[gnu::always_inline]] inline void hand_over(Handover turn) {
+  if (turn.from != turn.to) [[likely]]
+    switch_fiber(turn.from, turn.to);
+}
+
 class Block {
  public:
   Block();
@@ -101,13 +121,15 @@ class Block {
   // What a kernel reads (threadIdx and the others); public for speed.
   Index3 thread_index, block_index, block_dim, grid_dim;
 
-  // Called by a thread of the block.
-  int barrier(BarrierKind kind, bool predicate, Site site);
-  // Waits until every lane of the mask is here. `finish(warp, mask)` runs once, when the last one arrives, and computes
-  // warp.result from warp.value and its fellows. Returns the calling lane.
-  template <class Finish>
-  unsigned collective(uint32_t mask, const char* operation, Site site, const Finish& finish);
-  uint32_t active_mask(Site site);
+  // Called by a thread of the block, which then hands over; behind that everybody has arrived.
+  Handover barrier(BarrierKind kind, bool predicate, Site site);
+  int barrier_result() const { return barrier_result_; }
+  // For every lane of the mask. Finish(block, mask, site, variant) runs once, when the last one arrives, with what that one
+  // brought; it computes warp().result from warp().value and its fellows.
+  template <auto Finish>
+  Handover collective(uint32_t mask, const char* operation, Site site, int variant = 0);
+  Handover active_mask(Site site);
+  uint64_t result() { return warp().result[lane()]; }  // of the collective or of active_mask
   // Ends the whole kernel with a message about the running thread, at a line or at an instruction. If there is an address, its
   // description comes behind `got`.
   [[noreturn]] void fail(const std::string& expected, const std::string& got, Site site = {},
@@ -152,23 +174,18 @@ class Block {
   void start(const Grid& grid, int64_t index);
   void run_threads();  // on the first fiber of a block
   void leave();        // the running thread has returned
-  // What a fiber has on its stack while it waits shall be little, and in few frames, since thousands of stacks share a cache:
-  // so the ways that are nearly always taken are inline, and all others apart.
+  // The ways that are nearly always taken are inline and call nothing; all others lie apart.
   void become_fibers() {
-    if (!fibers_) [[unlikely]]
-      begin_fibers();
+    if (!fibers_) begin_fibers();
   }
   void begin_fibers();
   void set_thread(unsigned thread);
-  void resume(Fiber* save, unsigned thread);
-  void wait() {
-    const unsigned me = thread_;
-    const unsigned next = next_thread();
-    if (next != me) resume(&fiber_[me], next);
-  }
+  const Fiber* resume(unsigned thread);
+  Handover go_on() { return {&fiber_[thread_], &fiber_[thread_]}; }
+  Handover wait();
+  Handover wait_for_others();
   // turns.cpp
   unsigned next_thread();
-  unsigned next_elsewhere();
   unsigned next_forward(unsigned from);
   unsigned next_backward(unsigned from);
   unsigned next_random();
@@ -181,8 +198,10 @@ class Block {
   [[noreturn]] void another_barrier(BarrierKind kind, Site site);
   [[noreturn]] void not_in_mask(uint32_t mask, const char* operation, Site site);
   [[noreturn]] void lanes_gone(uint32_t mask, const char* operation, Site site);
-  Collective& join(uint32_t mask, const char* operation, Site site);
-  Collective& join_others(uint32_t mask, const char* operation, Site site);
+  template <auto Finish>
+  Handover join(uint32_t mask, const char* operation, Site site, int variant);
+  Collective& arrive(uint32_t mask, const char* operation, Site site);
+  Handover barrier_of_others(BarrierKind kind, bool predicate, Site site);
   void complete(Collective& c);
 
   unsigned thread_ = 0, n_threads_ = 0, n_warps_ = 0;
@@ -195,8 +214,8 @@ class Block {
   Order order_;
   uint64_t random_ = 0;
 
-  Fiber outside_ = nullptr;  // the OS thread's own stack
-  Fiber fiber_[max_block_threads];
+  Fiber outside_;  // the OS thread's own stack
+  Fiber fiber_[max_block_threads + 2];
   Index3 indices_[max_block_threads];
   uint16_t turns_[max_block_threads];  // who begins when
   Warp warps_[max_block_threads / warp_size];
@@ -233,59 +252,51 @@ inline void Block::set_thread(unsigned thread) {
   thread_index = indices_[thread];
 }
 
-inline void Block::resume(Fiber* save, unsigned thread) {
-  set_thread(thread);
-  Warp& w = warps_[thread / warp_size];
-  const uint32_t me = bit(thread % warp_size);
-  if (!(w.started & me)) [[unlikely]] {
-    w.started |= me;
-    fiber_[thread] = stacks_.fresh(thread);
+inline Handover Block::wait() {
+  // Usually the next lane of the warp.
+  const unsigned me = thread_, next = me + 1;
+  const Warp& w = warps_[me / warp_size];
+  if (order_.kind == Order::forward && (w.runnable() & w.started) >> (me % warp_size) >> 1 & 1) [[likely]] {
+    set_thread(next);
+    return {&fiber_[me], &fiber_[next]};
   }
-  switch_fiber(save, fiber_[thread]);
+  return wait_for_others();
 }
 
-// Usually the next lane of the warp.
-inline unsigned Block::next_thread() {
-  if (order_.kind == Order::forward) [[likely]] {
-    const unsigned lane = thread_ % warp_size;
-    const uint32_t above = warp().runnable() & (~1u << lane);
-    if (above) [[likely]]
-      return thread_ - lane + static_cast<unsigned>(std::countr_zero(above));
-  }
-  return next_elsewhere();
-}
-
-inline Collective& Block::join(uint32_t mask, const char* operation, Site site) {
+template <auto Finish>
+Handover Block::collective(uint32_t mask, const char* operation, Site site, int variant) {
+  // Neither the first nor the last lane.
+  const unsigned lane = thread_ % warp_size;
   Warp& w = warp();
-  const uint32_t me = bit(thread_ % warp_size);
-  Collective& first = w.pending[0];
-  if (w.n_pending == 1 && first.mask == mask && first.operation == operation) [[likely]] {
-    first.arrived |= me;
-    return first;
+  Collective& c = w.pending[0];
+  const uint32_t arrived = c.arrived | bit(lane);
+  if (fibers_ && w.n_pending == 1 && c.mask == (mask & w.lanes) && c.operation == operation &&
+      (c.mask & bit(lane)) && arrived != c.mask) [[likely]] {
+    c.arrived = arrived;
+    w.site[lane] = site;
+    w.at_collective |= bit(lane);
+    return wait();
   }
-  return join_others(mask, operation, site);
+  return join<Finish>(mask, operation, site, variant);
 }
 
-template <class Finish>
-unsigned Block::collective(uint32_t mask, const char* operation, Site site, const Finish& finish) {
+template <auto Finish>
+[[gnu::noinline]] Handover Block::join(uint32_t mask, const char* operation, Site site, int variant) {
   become_fibers();
   Warp& w = warp();
   const unsigned lane = thread_ % warp_size;
-  if (!(mask >> lane & 1)) [[unlikely]]
-    not_in_mask(mask, operation, site);
+  if (!(mask & bit(lane))) not_in_mask(mask, operation, site);
   mask &= w.lanes;  // CUDA ignores lanes that never existed
-  if (mask & ~w.live) [[unlikely]]
-    lanes_gone(mask, operation, site);
-  Collective& c = join(mask, operation, site);
+  if (mask & ~w.live) lanes_gone(mask, operation, site);
+  Collective& c = arrive(mask, operation, site);
   if (c.arrived == mask) {
-    finish(w, mask);
+    Finish(*this, mask, site, variant);
     complete(c);
-  } else {
-    w.site[lane] = site;
-    w.at_collective |= bit(lane);
-    wait();
+    return go_on();
   }
-  return lane;
+  w.site[lane] = site;
+  w.at_collective |= bit(lane);
+  return wait();
 }
 
 }  // namespace dsllm::cuda::simt

@@ -45,59 +45,25 @@ namespace context = boost::context::detail;
 
 // Whoever jumps hands over where its own context is to be stored.
 static void begin(context::transfer_t from) {
-  *static_cast<Fiber*>(from.data) = from.fctx;
+  static_cast<Fiber*>(from.data)->context = from.fctx;
   fiber_main();
 }
 
 Fiber make_fiber(std::byte* top, size_t bytes) {
-  return context::make_fcontext(top, bytes, begin);
+  return {context::make_fcontext(top, bytes, begin)};
 }
 
-void switch_fiber(Fiber* from, Fiber to) {
-  const context::transfer_t back = context::jump_fcontext(to, from);
-  *static_cast<Fiber*>(back.data) = back.fctx;
+void switch_fiber(Fiber* from, const Fiber* to) {
+  const context::transfer_t back = context::jump_fcontext(to->context, from);
+  static_cast<Fiber*>(back.data)->context = back.fctx;
 }
 
 #else
 
-// void dsllm_simt_switch(Fiber* from /* rdi */, Fiber to /* rsi */)
-// System V ABI: rbx, rbp and r12 to r15 belong to the caller; the return address lies above them.
-asm(R"(
-.text
-.p2align 4
-.globl dsllm_simt_switch
-.hidden dsllm_simt_switch
-.type dsllm_simt_switch, @function
-dsllm_simt_switch:
-  pushq %rbp
-  pushq %rbx
-  pushq %r12
-  pushq %r13
-  pushq %r14
-  pushq %r15
-  movq %rsp, (%rdi)
-  movq %rsi, %rsp
-  popq %r15
-  popq %r14
-  popq %r13
-  popq %r12
-  popq %rbx
-  popq %rbp
-  ret
-.size dsllm_simt_switch, .-dsllm_simt_switch
-)");
-extern "C" void dsllm_simt_switch(Fiber* from, Fiber to);
-
 Fiber make_fiber(std::byte* top, size_t) {
   auto* stack = reinterpret_cast<void**>(top);
   *--stack = nullptr;  // fiber_main's return address: it has none, and a debugger stops here
-  *--stack = reinterpret_cast<void*>(fiber_main);
-  for (int saved_register = 0; saved_register < 6; ++saved_register) *--stack = nullptr;
-  return stack;
-}
-
-void switch_fiber(Fiber* from, Fiber to) {
-  dsllm_simt_switch(from, to);
+  return {stack, reinterpret_cast<const void*>(fiber_main), nullptr, nullptr};
 }
 
 #endif

@@ -14,12 +14,6 @@
 namespace dsllm::cuda::simt {
 namespace {
 
-struct MmaArguments {
-  float* d;
-  const uint32_t* a;
-  const uint32_t* b;
-};
-
 float low_half(MmaType type, uint32_t r) {
   return type == MmaType::bf16 ? std::bit_cast<float>(r << 16) : f16_to_float({static_cast<uint16_t>(r)});
 }
@@ -38,24 +32,26 @@ struct alignas(64) Tiles {
 
 void gather(MmaType type, const Warp& w, Tiles& tiles) {
   for (int lane = 0; lane < 32; ++lane) {
-    const auto& x = *static_cast<const MmaArguments*>(w.arguments[lane]);
     const int g = lane / 4, t = lane % 4;
+    const auto* const d = static_cast<const float*>(w.operands[lane].result);
+    const auto* const a = static_cast<const uint32_t*>(w.operands[lane].a);
+    const auto* const b = static_cast<const uint32_t*>(w.operands[lane].b);
     for (int r = 0; r < 4; ++r) {
       const int row = g + 8 * (r % 2);
       if (type == MmaType::tf32) {
-        tiles.a[row][t + 4 * (r / 2)] = tf32(x.a[r]);
+        tiles.a[row][t + 4 * (r / 2)] = tf32(a[r]);
       } else {
-        tiles.a[row][2 * t + 8 * (r / 2)] = low_half(type, x.a[r]);
-        tiles.a[row][2 * t + 8 * (r / 2) + 1] = high_half(type, x.a[r]);
+        tiles.a[row][2 * t + 8 * (r / 2)] = low_half(type, a[r]);
+        tiles.a[row][2 * t + 8 * (r / 2) + 1] = high_half(type, a[r]);
       }
-      tiles.d[row][2 * t + r / 2] = x.d[2 * (r % 2) + r / 2];
+      tiles.d[row][2 * t + r / 2] = d[2 * (r % 2) + r / 2];
     }
     for (int r = 0; r < 2; ++r) {
       if (type == MmaType::tf32) {
-        tiles.b[t + 4 * r][g] = tf32(x.b[r]);
+        tiles.b[t + 4 * r][g] = tf32(b[r]);
       } else {
-        tiles.b[2 * t + 8 * r][g] = low_half(type, x.b[r]);
-        tiles.b[2 * t + 8 * r + 1][g] = high_half(type, x.b[r]);
+        tiles.b[2 * t + 8 * r][g] = low_half(type, b[r]);
+        tiles.b[2 * t + 8 * r + 1][g] = high_half(type, b[r]);
       }
     }
   }
@@ -63,9 +59,9 @@ void gather(MmaType type, const Warp& w, Tiles& tiles) {
 
 void scatter(const Warp& w, const Tiles& tiles) {
   for (int lane = 0; lane < 32; ++lane) {
-    const auto& x = *static_cast<const MmaArguments*>(w.arguments[lane]);
     const int g = lane / 4, t = lane % 4;
-    for (int i = 0; i < 4; ++i) x.d[i] = tiles.d[g + 8 * (i / 2)][2 * t + i % 2];
+    auto* const d = static_cast<float*>(w.operands[lane].result);
+    for (int i = 0; i < 4; ++i) d[i] = tiles.d[g + 8 * (i / 2)][2 * t + i % 2];
   }
 }
 
@@ -81,67 +77,63 @@ void check_aligned_warp(const Warp& w, uint32_t mask, const char* operation, Sit
                     fmt::format("lane {} at the one at {}", lane, describe(w.site[lane])), site);
 }
 
-}  // namespace
+constexpr const char* mma_names[] = {"mma.m16n8k16 of bf16", "mma.m16n8k16 of f16", "mma.m16n8k8 of tf32"};
+constexpr const char* load_names[2][3] = {{"ldmatrix.x1", "ldmatrix.x2", "ldmatrix.x4"},
+                                          {"ldmatrix.x1.trans", "ldmatrix.x2.trans", "ldmatrix.x4.trans"}};
 
-void mma(MmaType type, float* d, const uint32_t* a, const uint32_t* b, Site site) {
-  Block& block = *current;
-  const MmaArguments mine{d, a, b};
-  block.warp().arguments[block.lane()] = &mine;
-  const char* const name = type == MmaType::bf16  ? "mma.m16n8k16 of bf16"
-                           : type == MmaType::f16 ? "mma.m16n8k16 of f16"
-                                                  : "mma.m16n8k8 of tf32";
-  block.collective(~0u, name, site, [&](Warp& w, uint32_t mask) {
-    check_aligned_warp(w, mask, name, site);
-    Tiles tiles;
-    gather(type, w, tiles);
-    const int depth = type == MmaType::tf32 ? 8 : 16;
-    for (int i = 0; i < 16; ++i)
-      for (int k = 0; k < depth; ++k)
-        for (int j = 0; j < 8; ++j) tiles.d[i][j] += tiles.a[i][k] * tiles.b[k][j];
-    scatter(w, tiles);
-    if (observer) observer->mma(block, int64_t{2} * 16 * 8 * depth);
-  });
-  asm volatile("" ::: "memory");  // another lane may have written d
+void multiply(Block& block, uint32_t mask, Site site, int variant) {
+  const auto type = static_cast<MmaType>(variant);
+  const Warp& w = block.warp();
+  check_aligned_warp(w, mask, mma_names[variant], site);
+  Tiles tiles;
+  gather(type, w, tiles);
+  const int depth = type == MmaType::tf32 ? 8 : 16;
+  for (int i = 0; i < 16; ++i)
+    for (int k = 0; k < depth; ++k)
+      for (int j = 0; j < 8; ++j) tiles.d[i][j] += tiles.a[i][k] * tiles.b[k][j];
+  scatter(w, tiles);
+  if (observer) observer->mma(block, int64_t{2} * 16 * 8 * depth);
 }
 
-namespace {
-struct MatrixArguments {
-  uint32_t* registers;
-  const char* row;
-};
+// variant: the number of matrices, negative if they are transposed.
+void load_matrices(Block& block, uint32_t mask, Site site, int variant) {
+  const bool transposed = variant < 0;
+  const int count = transposed ? -variant : variant;
+  const Warp& w = block.warp();
+  check_aligned_warp(w, mask, load_names[transposed][count / 2], site);
+  for (int matrix = 0; matrix < count; ++matrix)
+    for (int lane = 0; lane < 32; ++lane) {
+      uint16_t pair[2];
+      for (int i = 0; i < 2; ++i) {
+        const int r = transposed ? 2 * (lane % 4) + i : lane / 4;
+        const int c = transposed ? lane / 4 : 2 * (lane % 4) + i;
+        std::memcpy(&pair[i], static_cast<const char*>(w.operands[8 * matrix + r].a) + 2 * c, 2);
+      }
+      static_cast<uint32_t*>(w.operands[lane].result)[matrix] = pair[0] | static_cast<uint32_t>(pair[1])
+                                                                              << 16;
+    }
+}
+
 }  // namespace
 
-void load_matrix(int count, bool transposed, uint32_t* registers, const void* row, Site site) {
+Handover mma(MmaType type, float* d, const uint32_t* a, const uint32_t* b, Site site) {
   Block& block = *current;
-  const MatrixArguments mine{registers, static_cast<const char*>(row)};
-  block.warp().arguments[block.lane()] = &mine;
-  static constexpr const char* names[2][3] = {
-      {"ldmatrix.x1", "ldmatrix.x2", "ldmatrix.x4"},
-      {"ldmatrix.x1.trans", "ldmatrix.x2.trans", "ldmatrix.x4.trans"}};
-  const char* const name = names[transposed][count / 2];
+  block.warp().operands[block.lane()] = {d, a, b};
+  const auto variant = static_cast<int>(type);
+  return block.collective<multiply>(~0u, mma_names[variant], site, variant);
+}
+
+Handover load_matrix(int count, bool transposed, uint32_t* registers, const void* row, Site site) {
+  Block& block = *current;
+  block.warp().operands[block.lane()] = {registers, row, nullptr};
+  const char* const name = load_names[transposed][count / 2];
   // Addresses of lanes that no matrix needs are not looked at.
   if (static_cast<int>(block.lane()) < 8 * count) {
     if (!is_shared(row, 16))
       block.fail(fmt::format("{} to read rows of 16 bytes in shared memory", name), "", site, row);
     check_read(row, 16, __builtin_return_address(0));
   }
-  block.collective(~0u, name, site, [&](Warp& w, uint32_t mask) {
-    check_aligned_warp(w, mask, name, site);
-    const auto arguments = [&](int lane) -> const MatrixArguments& {
-      return *static_cast<const MatrixArguments*>(w.arguments[lane]);
-    };
-    for (int matrix = 0; matrix < count; ++matrix)
-      for (int lane = 0; lane < 32; ++lane) {
-        uint16_t pair[2];
-        for (int i = 0; i < 2; ++i) {
-          const int r = transposed ? 2 * (lane % 4) + i : lane / 4;
-          const int c = transposed ? lane / 4 : 2 * (lane % 4) + i;
-          std::memcpy(&pair[i], arguments(8 * matrix + r).row + 2 * c, 2);
-        }
-        arguments(lane).registers[matrix] = pair[0] | static_cast<uint32_t>(pair[1]) << 16;
-      }
-  });
-  asm volatile("" ::: "memory");
+  return block.collective<load_matrices>(~0u, name, site, transposed ? -count : count);
 }
 
 void copy_async(void* shared, const void* global, int bytes, int valid) {

@@ -11,18 +11,20 @@
 
 #include <cstdint>
 
-#include "cuda/simt/site.hpp"
+#include "cuda/simt/block.hpp"
 
 namespace dsllm::cuda::simt {
 
 enum class MmaType { bf16, f16, tf32 };
 
+// The calling thread hands over after mma and load_matrix; then its registers have the result.
+//
 // d += a b, for all 32 lanes. m16n8k16 for bf16 and f16; m16n8k8 for tf32, whose a has four and b two registers too.
-void mma(MmaType type, float* d, const uint32_t* a, const uint32_t* b, Site site);
+Handover mma(MmaType type, float* d, const uint32_t* a, const uint32_t* b, Site site);
 
 // Loads `count` (1, 2, 4) 8x8 matrices of 16-bit numbers. Lane 8 i + r brings the address of row r of matrix i, 16 bytes in
 // shared memory; lane l receives numbers 2 (l % 4) and 2 (l % 4) + 1 of row l / 4, or of column l / 4 if transposed.
-void load_matrix(int count, bool transposed, uint32_t* registers, const void* row, Site site);
+Handover load_matrix(int count, bool transposed, uint32_t* registers, const void* row, Site site);
 
 // cp.async of 4, 8 or 16 bytes; of them the last `bytes - valid` become zero. The copy happens when it is waited for, so that
 // a kernel which does not wait sees what was there before.

@@ -26,7 +26,7 @@ unsigned Block::turn(unsigned i) const {
   }
 }
 
-unsigned Block::next_elsewhere() {
+unsigned Block::next_thread() {
   Warp& w = warp();
   if (w.at_activemask && !w.runnable()) {
     // Nobody else of the warp can come any more: those that wait at the same line are active together.

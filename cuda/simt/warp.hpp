@@ -9,34 +9,43 @@
 
 #include "cuda/simt/block.hpp"
 
+#define SIMT_BARRIER(kind, predicate) \
+  ::dsllm::cuda::simt::hand_over(     \
+      ::dsllm::cuda::simt::current->barrier(::dsllm::cuda::simt::BarrierKind::kind, predicate, SIMT_SITE))
 inline void __syncthreads(SIMT_CALLER) {
-  ::dsllm::cuda::simt::current->barrier(::dsllm::cuda::simt::BarrierKind::sync, false, SIMT_SITE);
+  SIMT_BARRIER(sync, false);
 }
 // Also the number of threads whose predicate is not zero; whether all are; whether any is.
 inline int __syncthreads_count(int predicate, SIMT_CALLER) {
-  return ::dsllm::cuda::simt::current->barrier(::dsllm::cuda::simt::BarrierKind::count, predicate != 0,
-                                               SIMT_SITE);
+  SIMT_BARRIER(count, predicate != 0);
+  return ::dsllm::cuda::simt::current->barrier_result();
 }
 inline int __syncthreads_and(int predicate, SIMT_CALLER) {
-  return ::dsllm::cuda::simt::current->barrier(::dsllm::cuda::simt::BarrierKind::all, predicate != 0,
-                                               SIMT_SITE);
+  SIMT_BARRIER(all, predicate != 0);
+  return ::dsllm::cuda::simt::current->barrier_result();
 }
 inline int __syncthreads_or(int predicate, SIMT_CALLER) {
-  return ::dsllm::cuda::simt::current->barrier(::dsllm::cuda::simt::BarrierKind::any, predicate != 0,
-                                               SIMT_SITE);
+  SIMT_BARRIER(any, predicate != 0);
+  return ::dsllm::cuda::simt::current->barrier_result();
 }
+#undef SIMT_BARRIER
 
 namespace dsllm::cuda::simt {
 
 enum class Reduction { add, min, max, bit_and, bit_or, bit_xor };
 
-// Bodies in warp.cpp. `value` travels as 64 bits.
-void sync_warp(uint32_t mask, Site site);
-uint64_t shuffle(uint32_t mask, uint64_t value, unsigned source, const char* operation, Site site);
-uint32_t ballot(uint32_t mask, bool predicate, const char* operation, Site site);
-uint32_t match(uint32_t mask, uint64_t value, const char* operation,
+// Bodies in warp.cpp. `value` travels as 64 bits. The calling thread hands over; then result() has its answer.
+Handover sync_warp(uint32_t mask, Site site);
+Handover shuffle(uint32_t mask, uint64_t value, unsigned source, const char* operation, Site site);
+Handover ballot(uint32_t mask, bool predicate, const char* operation, Site site);
+Handover match(uint32_t mask, uint64_t value, const char* operation,
                Site site);  // the lanes with the same value
-int64_t reduce(uint32_t mask, int64_t value, Reduction reduction, const char* operation, Site site);
+Handover reduce(uint32_t mask, int64_t value, Reduction reduction, const char* operation, Site site);
+
+[[gnu::always_inline]] inline uint64_t result_of(Handover turn) {
+  hand_over(turn);
+  return current->result();
+}
 
 [[noreturn]] void wrong_width(unsigned width, const char* operation, Site site);
 
@@ -46,7 +55,7 @@ T shuffle_as(uint32_t mask, T value, unsigned source, unsigned width, const char
   static_assert(sizeof(T) <= 8 && std::is_trivially_copyable_v<T>);
   uint64_t bits = 0;
   std::memcpy(&bits, &value, sizeof(T));
-  bits = shuffle(mask, bits, source, operation, site);
+  bits = result_of(shuffle(mask, bits, source, operation, site));
   std::memcpy(&value, &bits, sizeof(T));
   return value;
 }
@@ -60,10 +69,11 @@ uint64_t bits_of(T value) {
 }  // namespace dsllm::cuda::simt
 
 inline void __syncwarp(unsigned mask = 0xffffffffu, SIMT_CALLER) {
-  ::dsllm::cuda::simt::sync_warp(mask, SIMT_SITE);
+  ::dsllm::cuda::simt::hand_over(::dsllm::cuda::simt::sync_warp(mask, SIMT_SITE));
 }
 inline unsigned __activemask(SIMT_CALLER) {
-  return ::dsllm::cuda::simt::current->active_mask(SIMT_SITE);
+  return static_cast<unsigned>(
+      ::dsllm::cuda::simt::result_of(::dsllm::cuda::simt::current->active_mask(SIMT_SITE)));
 }
 // Orders memory between threads; the executor's threads see each other's writes at once.
 void __threadfence();
@@ -101,33 +111,37 @@ T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32, SIMT_CA
 }
 
 inline unsigned __ballot_sync(unsigned mask, int predicate, SIMT_CALLER) {
-  return ::dsllm::cuda::simt::ballot(mask, predicate != 0, "__ballot_sync", SIMT_SITE);
+  return static_cast<unsigned>(::dsllm::cuda::simt::result_of(
+      ::dsllm::cuda::simt::ballot(mask, predicate != 0, "__ballot_sync", SIMT_SITE)));
 }
 inline int __any_sync(unsigned mask, int predicate, SIMT_CALLER) {
-  return ::dsllm::cuda::simt::ballot(mask, predicate != 0, "__any_sync", SIMT_SITE) != 0;
+  return ::dsllm::cuda::simt::result_of(
+             ::dsllm::cuda::simt::ballot(mask, predicate != 0, "__any_sync", SIMT_SITE)) != 0;
 }
 inline int __all_sync(unsigned mask, int predicate, SIMT_CALLER) {
-  return ::dsllm::cuda::simt::ballot(mask, predicate == 0, "__all_sync", SIMT_SITE) == 0;
+  return ::dsllm::cuda::simt::result_of(
+             ::dsllm::cuda::simt::ballot(mask, predicate == 0, "__all_sync", SIMT_SITE)) == 0;
 }
 
 template <class T>
 unsigned __match_any_sync(unsigned mask, T value, SIMT_CALLER) {
-  return ::dsllm::cuda::simt::match(mask, ::dsllm::cuda::simt::bits_of(value), "__match_any_sync", SIMT_SITE);
+  return static_cast<unsigned>(::dsllm::cuda::simt::result_of(
+      ::dsllm::cuda::simt::match(mask, ::dsllm::cuda::simt::bits_of(value), "__match_any_sync", SIMT_SITE)));
 }
 // The mask if all its lanes have the same value, else 0; *all says which.
 template <class T>
 unsigned __match_all_sync(unsigned mask, T value, int* all, SIMT_CALLER) {
-  const unsigned same =
-      ::dsllm::cuda::simt::match(mask, ::dsllm::cuda::simt::bits_of(value), "__match_all_sync", SIMT_SITE);
+  const auto same = static_cast<unsigned>(::dsllm::cuda::simt::result_of(
+      ::dsllm::cuda::simt::match(mask, ::dsllm::cuda::simt::bits_of(value), "__match_all_sync", SIMT_SITE)));
   const unsigned lanes = mask & ::dsllm::cuda::simt::current->warp().lanes;
   *all = same == lanes;
   return *all ? lanes : 0;
 }
 
-#define SIMT_REDUCE(T, name, kind)                                                                       \
-  inline T __reduce_##name##_sync(unsigned mask, T value, SIMT_CALLER) {                                 \
-    return static_cast<T>(::dsllm::cuda::simt::reduce(mask, value, ::dsllm::cuda::simt::Reduction::kind, \
-                                                      "__reduce_" #name "_sync", SIMT_SITE));            \
+#define SIMT_REDUCE(T, name, kind)                                                                  \
+  inline T __reduce_##name##_sync(unsigned mask, T value, SIMT_CALLER) {                            \
+    return static_cast<T>(::dsllm::cuda::simt::result_of(::dsllm::cuda::simt::reduce(               \
+        mask, value, ::dsllm::cuda::simt::Reduction::kind, "__reduce_" #name "_sync", SIMT_SITE))); \
   }
 SIMT_REDUCE(unsigned, add, add)
 SIMT_REDUCE(int, add, add)

@@ -82,7 +82,7 @@ void Block::fault(const Fault& fault) {
 void Block::abandon() {
   in_kernel_ = false;
   Fiber dead;
-  switch_fiber(&dead, outside_);
+  switch_fiber(&dead, &outside_);
   __builtin_unreachable();
 }
 

@@ -34,7 +34,7 @@ void run(benchmark::State& state, double count, const LaunchShape& shape, void (
 // function returns to is right then. The second one begins as fibers do: it calls the kernel.
 thread_local simt::Fiber first, second;
 __noinline__ void bounce(simt::Fiber* mine, simt::Fiber* other, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) simt::switch_fiber(mine, *other);
+  for (int64_t i = 0; i < n; ++i) simt::switch_fiber(mine, other);
 }
 __global__ void switches(int n) {
   static thread_local bool in_second = false;
