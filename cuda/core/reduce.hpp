@@ -22,18 +22,18 @@ struct Max {
 // A butterfly: in each step a lane joins its result with that of the lane at half the distance. Eight lanes, distances 4, 2, 1:
 //   0 1 2 3 4 5 6 7 -> 04 15 26 37 04 15 26 37 -> 0246 1357 0246 1357 ... -> 01234567 in all
 template <class T, class Op>
-__device__ T warp_reduce(T value, Op op) {
+__device__ __forceinline__ T warp_reduce(T value, Op op) {
 #pragma unroll
   for (int distance = 16; distance > 0; distance /= 2)
     value = op(value, __shfl_xor_sync(0xffffffffu, value, distance));
   return value;
 }
 template <class T>
-__device__ T warp_sum(T value) {
+__device__ __forceinline__ T warp_sum(T value) {
   return warp_reduce(value, Sum());
 }
 template <class T>
-__device__ T warp_max(T value) {
+__device__ __forceinline__ T warp_max(T value) {
   return warp_reduce(value, Max());
 }
 
@@ -41,7 +41,7 @@ __device__ T warp_max(T value) {
 // shared memory; after a barrier every warp reduces the parts. The barrier at the end keeps a second call from writing
 // parts that somebody still reads.
 template <int Threads, class T, class Op>
-__device__ T block_reduce(T value, Op op) {
+__device__ __forceinline__ T block_reduce(T value, Op op) {
   static_assert(Threads % 32 == 0 && Threads <= 1024);
   constexpr int warps = Threads / 32;
   __shared__ T part[warps];
@@ -55,11 +55,11 @@ __device__ T block_reduce(T value, Op op) {
   return total;
 }
 template <int Threads, class T>
-__device__ T block_sum(T value) {
+__device__ __forceinline__ T block_sum(T value) {
   return block_reduce<Threads>(value, Sum());
 }
 template <int Threads, class T>
-__device__ T block_max(T value) {
+__device__ __forceinline__ T block_max(T value) {
   return block_reduce<Threads>(value, Max());
 }
 

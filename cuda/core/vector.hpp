@@ -7,6 +7,7 @@
 #include "cuda/core/kernel.hpp"
 #if !defined(__CUDACC__)
 #include "cuda/simt/checks.hpp"
+#include "cuda/simt/observer.hpp"
 #endif
 
 namespace dsllm::cuda {
@@ -59,22 +60,44 @@ namespace simt {
 void load16(void* to, const void* from);
 void store16(void* to, const void* from);
 void load8(void* to, const void* from);
+
+// Whether there is nothing to say of an access, which is then the kernel's own.
+inline bool unremarkable(const void* p, uintptr_t bytes) {
+  return observer == nullptr && reinterpret_cast<uintptr_t>(p) % bytes == 0;
+}
 }  // namespace simt
 
 template <class T>
 __forceinline__ Vector<T> load16(const T* p) {
   Vector<T> v;
-  simt::load16(&v, p);
+  if (simt::unremarkable(p, 16)) [[likely]] {
+    std::memcpy(&v, p, 16);
+  } else {
+    Vector<T> checked;
+    simt::load16(&checked, p);
+    v = checked;
+  }
   return v;
 }
 template <class T>
 __forceinline__ void store16(T* p, const Vector<T>& v) {
-  simt::store16(p, &v);
+  if (simt::unremarkable(p, 16)) [[likely]] {
+    std::memcpy(p, &v, 16);
+  } else {
+    const Vector<T> checked = v;
+    simt::store16(p, &checked);
+  }
 }
 template <class T>
 __forceinline__ Vector<T, 8> load8(const T* p) {
   Vector<T, 8> v;
-  simt::load8(&v, p);
+  if (simt::unremarkable(p, 8)) [[likely]] {
+    std::memcpy(&v, p, 8);
+  } else {
+    Vector<T, 8> checked;
+    simt::load8(&checked, p);
+    v = checked;
+  }
   return v;
 }
 

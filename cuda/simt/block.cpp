@@ -72,11 +72,13 @@ void Block::run(const Grid& grid, int64_t index) {
   current = this;
   if (observer) observer->block_begins(*this);
   in_kernel_ = true;
-  const Fiber first = stacks_.fresh(first_stack);
+  Fiber first;
+  stacks_.begin(first_stack, &first);
   switch_fiber(&outside_, &first);
   in_kernel_ = false;
   if (failure_.happened) {
     current = before;
+    for (Warp& w : warps_) w.pending[0].mask = w.n_pending = 0;
     report();
   }
   if (observer) observer->block_ends(*this);
@@ -125,8 +127,10 @@ void Block::start(const Grid& grid, int64_t index) {
   fibers_ = false;
   n_live_ = n_threads_;
   n_at_barrier_ = 0;
+  barrier_site_ = {nullptr};
   barriers_passed_ = 0;
   order_ = order();
+  in_order_ = order_.kind == Order::forward ? ~0u : 0;
   if (order_.kind == Order::random) {
     random_ = philox_block(order_.seed, 0, static_cast<uint64_t>(index)).word[0] | 1u;
     std::iota(turns_, turns_ + n_threads_, uint16_t{0});
@@ -135,17 +139,6 @@ void Block::start(const Grid& grid, int64_t index) {
       std::swap(turns_[i - 1], turns_[(random_ >> 33) % i]);
     }
   }
-}
-
-void fiber_main() {
-  Block& block = *current;
-  if (block.fibers_) {
-    block.grid_->call(block.grid_->arguments);
-  } else {
-    block.run_threads();
-  }
-  block.leave();
-  __builtin_unreachable();
 }
 
 // Threads as plain calls, one after another. If one of them has to wait, this stack becomes its own and the loop is over
@@ -165,67 +158,62 @@ void Block::begin_fibers() {
   for (unsigned w = 0; w < n_warps_; ++w) {
     Warp& warp = warps_[w];
     warp.live = warp.lanes;
-    warp.started = warp.at_collective = warp.at_barrier = warp.at_activemask = 0;
-    warp.n_pending = 0;
+    warp.started = warp.waiting = warp.at_activemask = warp.elsewhere = 0;
   }
   for (unsigned i = 0; turn(i) != thread_; ++i) warps_[turn(i) / warp_size].live &= ~bit(turn(i) % warp_size);
   warp().started |= bit(lane());
 }
 
-// The fiber of a thread, which it begins if it has none.
-const Fiber* Block::resume(unsigned thread) {
-  set_thread(thread);
-  Warp& w = warps_[thread / warp_size];
-  const uint32_t me = bit(thread % warp_size);
-  if (!(w.started & me)) {
-    w.started |= me;
-    fiber_[thread] = stacks_.fresh(thread);
-  }
-  return &fiber_[thread];
+// The running thread has none yet.
+Handover Block::begin_fiber(Fiber* from) {
+  warp_->started |= bit(lane());
+  Fiber* const fiber = &fiber_[thread_];
+  stacks_.begin(thread_, fiber);
+  return {from, fiber};
 }
 
-Handover Block::wait_for_others() {
-  const unsigned me = thread_;
-  return {&fiber_[me], resume(next_thread())};
+Handover Block::to_others() {
+  Fiber* const from = &fiber_[thread_];
+  set_thread(next_thread());
+  if (!(warp_->started & bit(lane()))) return begin_fiber(from);
+  return {from, &fiber_[thread_]};
 }
 
-void Block::leave() {
+const Fiber* Block::leave() {
   if (fibers_) {
     Warp& w = warp();
     w.live &= ~bit(lane());
-    for (unsigned i = 0; i < w.n_pending; ++i) {
-      const Collective& c = w.pending[i];
-      if (c.mask & bit(lane()))
-        fail(fmt::format("every lane of the mask {:#010x} to take part in {} ({})", c.mask, c.operation,
-                         describe(c.site)),
-             fmt::format("lane {} of warp {} has returned, while {} wait{} for it", lane(),
-                         thread_ / warp_size, name_lanes(c.arrived), c.arrived & (c.arrived - 1) ? "" : "s"));
-    }
+    for (unsigned i = 0; i < w.n_pending; ++i)
+      if (w.pending[i].mask & bit(lane())) returned_from(w.pending[i]);
     if (n_at_barrier_ > 0) divergent_barrier(thread_, "has returned");
   }
-  Fiber dead;
-  switch_fiber(&dead, --n_live_ == 0 ? &outside_ : resume(next_thread()));
+  if (--n_live_ == 0) return &outside_;
+  return next_lane_is_ready() ? to_next_lane().to : to_others().to;
+}
+
+void fiber_main() {
+  Block& block = *current;
+  if (block.fibers_) return block.grid_->begin();
+  block.run_threads();
+  block.end_thread();
 }
 
 // --- barriers ----------------------------------------------------------------------------------------------------------
 
 Handover Block::barrier(BarrierKind kind, bool predicate, Site site) {
-  // Neither the first nor the last thread, and all come to the same barrier. (Before the first one n_at_barrier_ is 0.)
-  if (n_at_barrier_ == 0 || n_at_barrier_ + 1 == n_threads_ || kind != barrier_kind_ ||
-      site.line != barrier_site_.line || site.file != barrier_site_.file) [[unlikely]]
+  // Neither the first thread (barrier_site_ has no file then) nor the last (the next one has not arrived).
+  if (site.file != barrier_site_.file || site.line != barrier_site_.line || kind != barrier_kind_ ||
+      !next_lane_is_ready()) [[unlikely]]
     return barrier_of_others(kind, predicate, site);
   ++n_at_barrier_;
   barrier_votes_ += predicate;
-  Warp& w = warp();
-  w.site[lane()] = site;
-  w.at_barrier |= bit(lane());
-  return wait();
+  warp().waiting |= bit(lane());
+  return to_next_lane();
 }
 
 Handover Block::barrier_of_others(BarrierKind kind, bool predicate, Site site) {
   become_fibers();
-  Warp& w = warp();
-  w.site[lane()] = site;
+  warp().waits_at(site, lane());
   if (n_live_ < n_threads_) barrier_without_some(kind, site);
   if (n_at_barrier_ == 0) {
     barrier_kind_ = kind;
@@ -239,7 +227,6 @@ Handover Block::barrier_of_others(BarrierKind kind, bool predicate, Site site) {
     release_barrier();
     return go_on();
   }
-  w.at_barrier |= bit(lane());
   return wait();
 }
 
@@ -247,8 +234,9 @@ void Block::release_barrier() {
   barrier_result_ = barrier_kind_ == BarrierKind::count ? barrier_votes_
                     : barrier_kind_ == BarrierKind::all ? barrier_votes_ == static_cast<int>(n_threads_)
                                                         : barrier_votes_ > 0;
-  for (unsigned w = 0; w < n_warps_; ++w) warps_[w].at_barrier = 0;
+  for (unsigned w = 0; w < n_warps_; ++w) warps_[w].waiting = warps_[w].elsewhere = 0;
   n_at_barrier_ = 0;
+  barrier_site_ = {nullptr};
   ++barriers_passed_;
   if (observer) observer->barrier_passed(*this);
 }
@@ -280,14 +268,18 @@ Collective& Block::arrive(uint32_t mask, const char* operation, Site site) {
 void Block::complete(Collective& c) {
   Warp& w = warp();
   if (observer) observer->collective_done(*this, c);
-  w.at_collective &= ~c.mask;
-  c = w.pending[--w.n_pending];
+  w.waiting &= ~c.mask;
+  w.elsewhere &= ~c.mask;
+  if (--w.n_pending > 0)
+    c = w.pending[w.n_pending];
+  else
+    w.pending[0].mask = 0;
 }
 
 Handover Block::active_mask(Site site) {
   become_fibers();
   Warp& w = warp();
-  w.site[lane()] = site;
+  w.waits_at(site, lane());
   w.at_activemask |= bit(lane());
   return wait();
 }

@@ -52,13 +52,13 @@ struct Warp {
   uint32_t lanes = 0;          // that exist: the last warp of a block may have fewer than 32
   uint32_t live = 0;           // have not returned
   uint32_t started = 0;        // have a stack
-  uint32_t at_collective = 0;  // wait
-  uint32_t at_barrier = 0;     // wait
-  uint32_t at_activemask = 0;  // wait until nobody else of the warp can run
+  uint32_t waiting = 0;        // for a barrier, for a collective, or:
+  uint32_t at_activemask = 0;  // until nobody else of the warp can run
   uint32_t active = 0;         // the answer to those
+  uint32_t elsewhere = 0;
 
   // Masks that do not overlap can be under way at the same time.
-  Collective pending[warp_size];
+  Collective pending[warp_size];  // pending[0].mask is 0 if there is none
   unsigned n_pending = 0;
 
   // What each lane brought, and what it takes away.
@@ -66,9 +66,14 @@ struct Warp {
   uint64_t result[warp_size];
   uint32_t source[warp_size];
   Operands operands[warp_size];
-  Site site[warp_size];  // where each lane waits
+  // Where each lane of `elsewhere` waits; the others wait where the first one of their collective or barrier does.
+  Site site[warp_size];
+  void waits_at(Site place, unsigned lane) {
+    site[lane] = place;
+    elsewhere |= bit(lane);
+  }
 
-  uint32_t runnable() const { return live & ~(at_collective | at_barrier | at_activemask); }
+  uint32_t runnable() const { return live & ~waiting; }
 };
 
 // cp.async that was issued and not waited for.
@@ -88,9 +93,11 @@ struct Fault {
   const void* caller = nullptr;       // of its function, if that is memcpy or the like; or null
 };
 
-// A kernel as the executor sees it: call(arguments) is one thread of it.
+// A kernel as the executor sees it: call(arguments) is one thread of it. So is begin(), as the whole of a fiber: it takes the
+// arguments of the running block and never returns.
 struct Grid {
   void (*call)(const void* arguments) = nullptr;
+  void (*begin)() = nullptr;
   const void* arguments = nullptr;
   int64_t argument_bytes = 0;
   const void* function = nullptr;  // the kernel, for its name
@@ -119,7 +126,8 @@ class Block {
   void run(const Grid& grid, int64_t index);
 
   // What a kernel reads (threadIdx and the others); public for speed.
-  Index3 thread_index, block_index, block_dim, grid_dim;
+  const Index3& thread_index() const { return indices_[thread_]; }
+  Index3 block_index, block_dim, grid_dim;
 
   // Called by a thread of the block, which then hands over; behind that everybody has arrived.
   Handover barrier(BarrierKind kind, bool predicate, Site site);
@@ -128,7 +136,15 @@ class Block {
   // brought; it computes warp().result from warp().value and its fellows.
   template <auto Finish>
   Handover collective(uint32_t mask, const char* operation, Site site, int variant = 0);
+  // Its two ways. The usual one: the calling lane is neither the first nor the last of the only collective of its warp, comes to
+  // it as the first one did and at the same place, and another lane belongs to it too.
+  bool amid_others(uint32_t mask, const char* operation, Site site, unsigned another) const;
+  Handover wait_amid_others();
+  template <auto Finish>
+  Handover join(uint32_t mask, const char* operation, Site site, int variant);
   Handover active_mask(Site site);
+  // The running thread has returned from its kernel. Never returns.
+  [[gnu::always_inline]] void end_thread() { switch_fiber(&dead_, leave()); }
   uint64_t result() { return warp().result[lane()]; }  // of the collective or of active_mask
   // Ends the whole kernel with a message about the running thread, at a line or at an instruction. If there is an address, its
   // description comes behind `got`.
@@ -146,7 +162,7 @@ class Block {
   unsigned thread() const { return thread_; }
   unsigned lane() const { return thread_ % warp_size; }
   unsigned thread_count() const { return n_threads_; }
-  Warp& warp() { return warps_[thread_ / warp_size]; }
+  Warp& warp() { return *warp_; }
   const Grid& grid() const { return *grid_; }
   int64_t index() const { return index_; }
   std::byte* shared() const { return shared_; }
@@ -173,17 +189,19 @@ class Block {
 
   void start(const Grid& grid, int64_t index);
   void run_threads();  // on the first fiber of a block
-  void leave();        // the running thread has returned
+  const Fiber* leave();
   // The ways that are nearly always taken are inline and call nothing; all others lie apart.
   void become_fibers() {
     if (!fibers_) begin_fibers();
   }
   void begin_fibers();
   void set_thread(unsigned thread);
-  const Fiber* resume(unsigned thread);
+  Handover begin_fiber(Fiber* from);
   Handover go_on() { return {&fiber_[thread_], &fiber_[thread_]}; }
+  bool next_lane_is_ready() const;
+  Handover to_next_lane();
+  Handover to_others();
   Handover wait();
-  Handover wait_for_others();
   // turns.cpp
   unsigned next_thread();
   unsigned next_forward(unsigned from);
@@ -197,14 +215,14 @@ class Block {
   [[noreturn]] void barrier_without_some(BarrierKind kind, Site site);
   [[noreturn]] void another_barrier(BarrierKind kind, Site site);
   [[noreturn]] void not_in_mask(uint32_t mask, const char* operation, Site site);
+  [[noreturn]] void returned_from(const Collective& c);
   [[noreturn]] void lanes_gone(uint32_t mask, const char* operation, Site site);
-  template <auto Finish>
-  Handover join(uint32_t mask, const char* operation, Site site, int variant);
   Collective& arrive(uint32_t mask, const char* operation, Site site);
   Handover barrier_of_others(BarrierKind kind, bool predicate, Site site);
   void complete(Collective& c);
 
   unsigned thread_ = 0, n_threads_ = 0, n_warps_ = 0;
+  Warp* warp_ = nullptr;  // of the running thread
   unsigned n_live_ = 0, n_at_barrier_ = 0;
   bool fibers_ = false;  // false: plain calls so far
   uint32_t barriers_passed_ = 0;
@@ -212,10 +230,12 @@ class Block {
   Site barrier_site_;
   int barrier_votes_ = 0, barrier_result_ = 0;
   Order order_;
+  uint32_t in_order_ = 0;  // all bits if that is forward
   uint64_t random_ = 0;
 
-  Fiber outside_;  // the OS thread's own stack
-  Fiber fiber_[max_block_threads + 2];
+  Fiber dead_;                          // that nobody will go on with
+  Fiber outside_;                       // the OS thread's own stack
+  Fiber fiber_[max_block_threads + 2];  // and two that are only looked at, behind the last
   Index3 indices_[max_block_threads];
   uint16_t turns_[max_block_threads];  // who begins when
   Warp warps_[max_block_threads / warp_size];
@@ -249,34 +269,52 @@ extern constinit thread_local Block* current;
 
 inline void Block::set_thread(unsigned thread) {
   thread_ = thread;
-  thread_index = indices_[thread];
+  warp_ = &warps_[thread / warp_size];
+}
+
+// Whether the next lane of the warp can go on and it is its turn: as usual.
+inline bool Block::next_lane_is_ready() const {
+  return warp_->live & ~warp_->waiting & in_order_ & bit(lane()) << 1;
+}
+
+inline Handover Block::to_next_lane() {
+  Fiber* const from = &fiber_[thread_];
+  ++thread_;
+  if (!(warp_->started & bit(lane()))) [[unlikely]]
+    return begin_fiber(from);
+#ifndef DSLLM_SIMT_BOOST_CONTEXT
+  // The one behind it: many stacks do not fit into the first cache.
+  __builtin_prefetch(from[2].stack);
+  __builtin_prefetch(static_cast<const char*>(from[2].stack) + 64);
+#endif
+  return {from, from + 1};
 }
 
 inline Handover Block::wait() {
-  // Usually the next lane of the warp.
-  const unsigned me = thread_, next = me + 1;
-  const Warp& w = warps_[me / warp_size];
-  if (order_.kind == Order::forward && (w.runnable() & w.started) >> (me % warp_size) >> 1 & 1) [[likely]] {
-    set_thread(next);
-    return {&fiber_[me], &fiber_[next]};
-  }
-  return wait_for_others();
+  warp_->waiting |= bit(lane());
+  return next_lane_is_ready() ? to_next_lane() : to_others();
+}
+
+// The next lane, which has not arrived, sees to it that this one is not the last.
+inline bool Block::amid_others(uint32_t mask, const char* operation, Site site, unsigned another) const {
+  const Collective& c = warp_->pending[0];
+  return c.mask == mask && c.operation == operation && c.site.file == site.file && c.site.line == site.line &&
+         (mask >> another & 1) && (mask >> lane() & 1) &&
+         (warp_->live & ~warp_->waiting & in_order_ & mask) >> lane() >> 1 & 1;
+}
+
+inline Handover Block::wait_amid_others() {
+  Warp& w = *warp_;
+  const uint32_t me = bit(lane());
+  w.pending[0].arrived |= me;
+  w.waiting |= me;
+  return to_next_lane();
 }
 
 template <auto Finish>
 Handover Block::collective(uint32_t mask, const char* operation, Site site, int variant) {
-  // Neither the first nor the last lane.
-  const unsigned lane = thread_ % warp_size;
-  Warp& w = warp();
-  Collective& c = w.pending[0];
-  const uint32_t arrived = c.arrived | bit(lane);
-  if (fibers_ && w.n_pending == 1 && c.mask == (mask & w.lanes) && c.operation == operation &&
-      (c.mask & bit(lane)) && arrived != c.mask) [[likely]] {
-    c.arrived = arrived;
-    w.site[lane] = site;
-    w.at_collective |= bit(lane);
-    return wait();
-  }
+  if (amid_others(mask, operation, site, lane())) [[likely]]
+    return wait_amid_others();
   return join<Finish>(mask, operation, site, variant);
 }
 
@@ -294,8 +332,7 @@ template <auto Finish>
     complete(c);
     return go_on();
   }
-  w.site[lane] = site;
-  w.at_collective |= bit(lane);
+  w.waits_at(site, lane);
   return wait();
 }
 

@@ -26,7 +26,7 @@ constexpr size_t stack_bytes = 64 * 1024;
 
 // Tops at equal distances would fall into the same sets of the cache, all of them; one line apart they spread out.
 constexpr size_t stagger(unsigned i) {
-  return 64 * (i % 31);
+  return 64 * (i % 64);
 }
 
 // A fiber is left in the middle of its functions, at the latest in the one that ends it. AddressSanitizer must forget their
@@ -49,8 +49,8 @@ static void begin(context::transfer_t from) {
   fiber_main();
 }
 
-Fiber make_fiber(std::byte* top, size_t bytes) {
-  return {context::make_fcontext(top, bytes, begin)};
+static void make_fiber(std::byte* top, size_t bytes, Fiber* fiber) {
+  fiber->context = context::make_fcontext(top, bytes, begin);
 }
 
 void switch_fiber(Fiber* from, const Fiber* to) {
@@ -60,10 +60,13 @@ void switch_fiber(Fiber* from, const Fiber* to) {
 
 #else
 
-Fiber make_fiber(std::byte* top, size_t) {
+// On the stack that ends below `top`, a multiple of 16.
+static void make_fiber(std::byte* top, size_t, Fiber* fiber) {
   auto* stack = reinterpret_cast<void**>(top);
   *--stack = nullptr;  // fiber_main's return address: it has none, and a debugger stops here
-  return {stack, reinterpret_cast<const void*>(fiber_main), nullptr, nullptr};
+  fiber->stack = stack;
+  fiber->instruction = reinterpret_cast<const void*>(fiber_main);
+  fiber->rbp = nullptr;
 }
 
 #endif
@@ -102,11 +105,11 @@ Stacks::~Stacks() {
   guards_left().fetch_add(n_guards_);
 }
 
-Fiber Stacks::fresh(unsigned i) {
+void Stacks::begin(unsigned i, Fiber* fiber) {
   if (!used_[i]) guard(i);
   forget_frames(memory_ + i * stack_bytes + page, stack_bytes - page);
   std::byte* top = memory_ + (i + 1) * stack_bytes - stagger(i);
-  return make_fiber(top, stack_bytes - page - stagger(i));
+  make_fiber(top, stack_bytes - page - stagger(i), fiber);
 }
 
 bool Stacks::contains(const void* address) const {

@@ -1,6 +1,6 @@
 // Fibers: several stacks on one OS thread, and a switch between them that costs a few nanoseconds.
 //
-// A fiber that does not run is known by where it stopped: its stack, the instruction at which it goes on, and two registers.
+// A fiber that does not run is known by where it stopped: its stack, the instruction at which it goes on, and one register.
 // The switch is part of the function that waits, so the compiler itself saves what that function still needs, and nothing else.
 // A jump at each place also tells the processor more than one return for all of them: from there the way usually leads to
 // where the next fiber waits. (The signal mask stays, which is what makes swapcontext slow: it asks the system for it.)
@@ -26,15 +26,12 @@ struct Fiber {
 struct Fiber {
   void* stack = nullptr;
   const void* instruction = nullptr;
-  void *rbp = nullptr, *rbx = nullptr;  // which a function may need for its own frame
+  void* rbp = nullptr;  // by which a function may know its frame
 };
 #endif
 
 // What every new fiber runs. It must not return; block.cpp defines it.
-[[noreturn]] void fiber_main();
-
-// A fiber that has not begun, on the stack that ends below `top` (of `bytes` bytes). top must be a multiple of 16.
-Fiber make_fiber(std::byte* top, size_t bytes);
+void fiber_main();
 
 // Leaves the running fiber, stores it in *from, and goes on with *to. Returns when somebody switches back.
 #ifdef DSLLM_SIMT_BOOST_CONTEXT
@@ -43,20 +40,18 @@ void switch_fiber(Fiber* from, const Fiber* to);
 [[gnu::always_inline]] inline void switch_fiber(Fiber* from, const Fiber* to) {
   // Nothing is pushed: a function that calls no other may keep variables below its stack pointer.
   asm volatile(
-      "leaq 1f(%%rip), %%rax\n\t"
+      "leaq 1f(%%rip), %%rcx\n\t"
       "movq %%rsp, (%0)\n\t"
-      "movq %%rax, 8(%0)\n\t"
+      "movq %%rcx, 8(%0)\n\t"
       "movq %%rbp, 16(%0)\n\t"
-      "movq %%rbx, 24(%0)\n\t"
       "movq (%1), %%rsp\n\t"
       "movq 16(%1), %%rbp\n\t"
-      "movq 24(%1), %%rbx\n\t"
       "jmpq *8(%1)\n"
       "1:"
-      : "+D"(from), "+S"(to)
+      : "+a"(from), "+d"(to)
       :
-      : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc", "memory",  //
-        "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)",                        //
+      : "rbx", "rcx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc", "memory",  //
+        "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)",                               //
         "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
         "xmm12", "xmm13", "xmm14", "xmm15"
 #ifdef __AVX512F__
@@ -78,7 +73,8 @@ class Stacks {
   Stacks(const Stacks&) = delete;
   Stacks& operator=(const Stacks&) = delete;
 
-  Fiber fresh(unsigned i);
+  // Makes *fiber one that has not begun, on stack i.
+  void begin(unsigned i, Fiber* fiber);
   unsigned count() const { return count_; }
   bool contains(const void* address) const;
   // Of the stack that holds this address; -1: none.

@@ -22,7 +22,7 @@
 // A block runs on one OS thread from its begin to its end, so what belongs to the block belongs to that thread.
 #define __shared__ static thread_local
 
-#define threadIdx (::dsllm::cuda::simt::current->thread_index)
+#define threadIdx (::dsllm::cuda::simt::current->thread_index())
 #define blockIdx (::dsllm::cuda::simt::current->block_index)
 #define blockDim (::dsllm::cuda::simt::current->block_dim)
 #define gridDim (::dsllm::cuda::simt::current->grid_dim)

@@ -49,6 +49,11 @@ void launch(Stream& stream, Index3 grid, Index3 block, int64_t shared_bytes, voi
     const Call& self = *static_cast<const Call*>(c);
     std::apply(self.kernel, self.arguments);
   };
+  g.begin = [] {
+    const Call& self = *static_cast<const Call*>(current->grid().arguments);
+    std::apply(self.kernel, self.arguments);
+    current->end_thread();
+  };
   g.arguments = call.get();
   g.argument_bytes = sizeof(Call);
   g.function = reinterpret_cast<const void*>(kernel);

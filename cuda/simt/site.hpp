@@ -2,13 +2,14 @@
 // compiler fills in at the place of the call.
 #pragma once
 
+#include <cstdint>
 #include <cstring>
 
 namespace dsllm::cuda::simt {
 
 struct Site {
   const char* file = "";
-  int line = 0;
+  int64_t line = 0;
 };
 
 inline bool same_place(Site a, Site b) {

@@ -72,9 +72,10 @@ void check_aligned_warp(const Warp& w, uint32_t mask, const char* operation, Sit
     current->fail(fmt::format("{} by all 32 lanes of a warp", operation),
                   fmt::format("a warp of {} threads", std::popcount(mask)), site);
   for (unsigned lane = 0; lane < warp_size; ++lane)
-    if (lane != current->lane() && !same_place(w.site[lane], site))
+    if (const Site there = w.elsewhere & bit(lane) ? w.site[lane] : w.pending[0].site;
+        lane != current->lane() && !same_place(there, site))
       current->fail(fmt::format("all lanes of a warp at the same {} ({})", operation, describe(site)),
-                    fmt::format("lane {} at the one at {}", lane, describe(w.site[lane])), site);
+                    fmt::format("lane {} at the one at {}", lane, describe(there)), site);
 }
 
 constexpr const char* mma_names[] = {"mma.m16n8k16 of bf16", "mma.m16n8k16 of f16", "mma.m16n8k8 of tf32"};

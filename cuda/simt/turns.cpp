@@ -35,6 +35,8 @@ unsigned Block::next_thread() {
     for (unsigned lane = 0; lane < warp_size; ++lane)
       if ((w.at_activemask & bit(lane)) && same_place(w.site[lane], site)) w.active |= bit(lane);
     w.at_activemask &= ~w.active;
+    w.waiting &= ~w.active;
+    w.elsewhere &= ~w.active;
     for (unsigned lane = 0; lane < warp_size; ++lane)
       if (w.active & bit(lane)) w.result[lane] = w.active;
   }

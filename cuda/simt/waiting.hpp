@@ -16,6 +16,6 @@ std::string name_lanes(uint32_t mask);
 // A line for each warp, equal ones together:
 //   warp 0: lanes 0-15 wait at __syncthreads (a.cu:12); lanes 16-31 have returned
 // `barrier` is the one that lanes wait at: "__syncthreads".
-std::string describe_waiting(std::span<const Warp> warps, const char* barrier);
+std::string describe_waiting(std::span<const Warp> warps, const char* barrier, Site barrier_site);
 
 }  // namespace dsllm::cuda::simt

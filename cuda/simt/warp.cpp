@@ -69,11 +69,13 @@ void add_up(Block& block, uint32_t lanes, Site, int reduction) {
   for_each_lane(lanes, [&](unsigned lane) { w.result[lane] = static_cast<uint64_t>(total); });
 }
 
-[[gnu::cold, gnu::noinline, noreturn]] void wrong_source(uint32_t mask, unsigned source,
-                                                         const char* operation, Site site) {
-  current->fail(fmt::format("{} to read lanes of its mask alone, {}", operation,
-                            name_lanes(mask & current->warp().lanes)),
-                fmt::format("lane {} reads lane {}", current->lane(), source), site);
+[[gnu::noinline]] Handover join_shuffle(uint32_t mask, unsigned source, const char* operation, Site site) {
+  Block& block = *current;
+  const uint32_t readable = mask & block.warp().lanes;
+  if ((readable & bit(block.lane())) && (source >= warp_size || !(readable & bit(source))))
+    block.fail(fmt::format("{} to read lanes of its mask alone, {}", operation, name_lanes(readable)),
+               fmt::format("lane {} reads lane {}", block.lane(), source), site);
+  return block.join<give_sources>(mask, operation, site, 0);
 }
 
 }  // namespace
@@ -82,16 +84,10 @@ Handover sync_warp(uint32_t mask, Site site) {
   return current->collective<nothing>(mask, "__syncwarp", site);
 }
 
-Handover shuffle(uint32_t mask, uint64_t value, unsigned source, const char* operation, Site site) {
-  Block& block = *current;
-  Warp& w = block.warp();
-  const unsigned lane = block.lane();
-  const uint32_t readable = mask & w.lanes;
-  if ((readable & bit(lane)) && (source >= warp_size || !(readable & bit(source)))) [[unlikely]]
-    wrong_source(mask, source, operation, site);
-  w.value[lane] = value;
-  w.source[lane] = source;
-  return block.collective<give_sources>(mask, operation, site);
+Handover shuffle(Block& block, uint32_t mask, unsigned source, const char* operation, Site site) {
+  if (source < warp_size && block.amid_others(mask, operation, site, source)) [[likely]]
+    return block.wait_amid_others();
+  return join_shuffle(mask, source, operation, site);
 }
 
 void wrong_width(unsigned width, const char* operation, Site site) {

@@ -24,14 +24,14 @@ void Block::divergent_barrier(unsigned missing, const std::string& what) {
   fail(fmt::format("all {} threads of the block at the same {} ({})", n_threads_, name_of(barrier_kind_),
                    describe(barrier_site_)),
        fmt::format("a divergent barrier: thread ({}, {}, {}) {}\n{}", t.x, t.y, t.z, what,
-                   describe_waiting({warps_, n_warps_}, name_of(barrier_kind_))),
+                   describe_waiting({warps_, n_warps_}, name_of(barrier_kind_), barrier_site_)),
        barrier_site_);
 }
 
 void Block::barrier_without_some(BarrierKind kind, Site site) {
   unsigned t = 0;
   while (warps_[t / warp_size].live & bit(t % warp_size)) ++t;
-  warp().at_barrier |= bit(lane());
+  warp().waiting |= bit(lane());
   barrier_kind_ = kind;
   barrier_site_ = site;
   divergent_barrier(t, "has returned");
@@ -49,6 +49,13 @@ void Block::not_in_mask(uint32_t mask, const char* operation, Site site) {
        fmt::format("lane {}, which is not in it", lane()), site);
 }
 
+void Block::returned_from(const Collective& c) {
+  fail(fmt::format("every lane of the mask {:#010x} to take part in {} ({})", c.mask, c.operation,
+                   describe(c.site)),
+       fmt::format("lane {} of warp {} has returned, while {} wait{} for it", lane(), thread_ / warp_size,
+                   name_lanes(c.arrived), c.arrived & (c.arrived - 1) ? "" : "s"));
+}
+
 void Block::lanes_gone(uint32_t mask, const char* operation, Site site) {
   fail(fmt::format("every lane of the mask {:#010x} to take part in {}", mask, operation),
        fmt::format("{} of warp {} returned before", name_lanes(mask & ~warp().live), thread_ / warp_size),
@@ -57,7 +64,8 @@ void Block::lanes_gone(uint32_t mask, const char* operation, Site site) {
 
 void Block::deadlock() {
   fail("a thread that can go on",
-       "a deadlock: every thread waits\n" + describe_waiting({warps_, n_warps_}, name_of(barrier_kind_)));
+       "a deadlock: every thread waits\n" +
+           describe_waiting({warps_, n_warps_}, name_of(barrier_kind_), barrier_site_));
 }
 
 void Block::fail(const std::string& expected, const std::string& got, Site site, const void* address) {
@@ -81,8 +89,7 @@ void Block::fault(const Fault& fault) {
 // Leaves the fibers where they are: a kernel owns nothing that would have to be given back.
 void Block::abandon() {
   in_kernel_ = false;
-  Fiber dead;
-  switch_fiber(&dead, &outside_);
+  switch_fiber(&dead_, &outside_);
   __builtin_unreachable();
 }
 
@@ -131,7 +138,7 @@ void Block::report() {
   if (line.line) place = ", " + describe(Site{line.file.c_str(), line.line});
   throw KernelError(fmt::format("kernel {}, block ({}, {}, {}), thread ({}, {}, {}){}",
                                 function_name(grid_->function), block_index.x, block_index.y, block_index.z,
-                                thread_index.x, thread_index.y, thread_index.z, place),
+                                thread_index().x, thread_index().y, thread_index().z, place),
                     f.expected, f.got);
 }
 
