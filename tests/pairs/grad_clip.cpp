@@ -61,6 +61,11 @@ std::vector<Pair> grad_clip_pairs() {
              each(g.size(), [&](int64_t i) { return eps * (norm_units + operations(3)) * std::abs(g(i)); })}};
   };
   p.flops = [](const Numbers& s) { return 3 * s.at("n"); };
+  // Nothing can be scaled before all of it was read for the norm: three passes, since both benchmarks clip.
+  p.bytes = [](Call& c) {
+    GuardedArray& g = c.array("gradient");
+    return 3 * g.size() * describe(g.dtype()).size;
+  };
   p.bench = {{"n", 1048576}, {"max_norm", 1}};
   p.bench_on_device = {{"n", 67108864}, {"max_norm", 1}};
   return {p};
