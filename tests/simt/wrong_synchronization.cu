@@ -191,7 +191,17 @@ TEST_CASE("a collective by a lane outside of its mask") {
         "0x00000000 alone, got lane 0, which is not in it");
 }
 
+// By one of the lanes in the middle, of which the executor looks at less.
+__global__ void one_reads_outside_of_the_mask(int* out) {
+  const int lane = static_cast<int>(threadIdx.x);
+  if (lane < 16) out[lane] = HERE(0, __shfl_sync(0xffffu, lane, lane == 5 ? 20 : 0));
+}
+
 TEST_CASE("a shuffle from a lane outside of the mask, or that is not there") {
+  check(wrong_on_memory(32, one_reads_outside_of_the_mask),
+        "kernel one_reads_outside_of_the_mask, block (0, 0, 0), thread (5, 0, 0), {0}: expected __shfl_sync "
+        "to read "
+        "lanes of its mask alone, lanes 0-15, got lane 5 reads lane 20");
   check(wrong_on_memory(32, reads_outside_of_the_mask),
         "kernel reads_outside_of_the_mask, block (0, 0, 0), thread (7, 0, 0), {0}: expected __shfl_down_sync "
         "to read lanes of "
