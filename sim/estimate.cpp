@@ -48,9 +48,7 @@ Estimate Estimator::operator()(const Scenario& s) {
   Estimate e;
   e.time = step_time(s);
   e.step_s = e.time.total();
-  const RankMemory worst = worst_rank_memory(s, rates_.machine, &e.worst_stage);
-  e.worst_rank_bytes = worst.total();
-  e.worst_allocated_bytes = worst.allocated();
+  e.worst_rank_bytes = worst_rank_memory(s, rates_.machine, &e.worst_stage).total();
   e.fits = e.worst_rank_bytes <= rates_.machine.hbm_bytes;
   return e;
 }

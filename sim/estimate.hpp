@@ -20,8 +20,7 @@ struct StepTime {
 struct Estimate {
   StepTime time;
   double step_s = 0;
-  double worst_rank_bytes = 0;       // with CUDA's context
-  double worst_allocated_bytes = 0;  // what a framework reports of it
+  double worst_rank_bytes = 0;  // with CUDA's context
   int64_t worst_stage = 0;
   bool fits = true;
 };

@@ -204,8 +204,9 @@ void add_validate(CLI::App& app) {
       "example: dsllm-sim validate --table runs.csv");
   command->callback([o] {
     o->predict = [](const Scenario& s) {
-      const Estimate e = estimate(s, machine_of(s.cluster, s.recipe));
-      return Prediction{e.step_s, e.worst_allocated_bytes, e.fits};
+      const Machine machine = machine_of(s.cluster, s.recipe);
+      const Estimate e = estimate(s, machine);
+      return Prediction{e.step_s, rank_memory(s, machine, 0).allocated(), e.fits};
     };
     validate_command(*o, std::cout);
   });

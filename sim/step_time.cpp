@@ -130,13 +130,12 @@ TailTime tail_time(const Rates& rates, const Scenario& s, const LayerTime& layer
       t.weights_exposed_s = piece_s + (layers - 1) * std::max(0.0, piece_s - layer.forward_s);
     }
   }
-}
-// Read the gradient, read and write master copy and moments, write the weight.
-const Recipe& r = s.recipe;
-const double bytes =
-    static_cast<double>(r.gradient_bytes + 2 * (r.master_bytes + r.moment_bytes) + r.weight_bytes);
-t.optimizer_s = memory_s(rates, bytes* parameters / (l.zero >= 1 ? replicas : 1));
-return t;
+  // Read the gradient, read and write master copy and moments, write the weight.
+  const Recipe& r = s.recipe;
+  const double bytes =
+      static_cast<double>(r.gradient_bytes + 2 * (r.master_bytes + r.moment_bytes) + r.weight_bytes);
+  t.optimizer_s = memory_s(rates, bytes * parameters / (l.zero >= 1 ? replicas : 1));
+  return t;
 }
 
 }  // namespace dsllm::sim

@@ -173,7 +173,8 @@ void print_text(const Judgement& j, const std::string& path, std::ostream& out) 
   for (const JudgedRow& row : j.rows) print_row(row, width, out);
   out << "\nThe error is predicted / measured - 1. Where cells are empty, the fastest layout that fits "
          "counts. GB are "
-         "1e9 bytes,\nof the rank that needs most.\n";
+         "1e9 bytes,\nas rank 0 allocates them; whether a layout fits is judged by the rank that needs "
+         "most.\n";
   if (j.left_out > 0) out << fmt::format("{} rows are left out of what follows.\n", j.left_out);
   if (j.without_measurement > 0)
     out << fmt::format("{} rows have no measurement to compare with.\n", j.without_measurement);

@@ -21,7 +21,7 @@ namespace dsllm::sim {
 
 struct Prediction {
   double step_time_s = 0;
-  double memory_bytes = 0;  // of the rank that needs most
+  double memory_bytes = 0;  // as programs report it: allocated, on rank 0, which writes the log
   bool fits = true;
 };
 // Called with checked scenarios only.

@@ -225,7 +225,7 @@ TEST_CASE(
   const Outcome o = run("report --model deepseek-llm-67b --gpus 8 --tp 8 --global-batch 8");
   CHECK(o.code == 0);
   CHECK(contains(o.out, "It does not fit: stage 0 needs "));
-  CHECK(contains(o.out, " GB of 80.0 GB"));
+  CHECK(contains(o.out, " GB of 84.9 GB"));
   const Json tiny = json_of(run(
       "report --json --gpus 1 --n-layers 1 --d-model 8 --n-heads 1 --n-kv-heads 1 --d-ff 8 --vocab-size 2 "
       "--seq-len 1 --global-batch 1"));
@@ -250,7 +250,7 @@ TEST_CASE("dsllm-sim: a search ranks, names what the others lack, and saves the 
     CHECK(j["best"][i - 1]["step_s"].get<double>() <= j["best"][i]["step_s"].get<double>());
   CHECK(j["layouts"].get<int64_t>() ==
         j["impossible"].get<int64_t>() + j["too_large"].get<int64_t>() + j["fit"].get<int64_t>());
-  for (const Json& c : j["best_too_large"]) CHECK(contains(c["why"], " GB of 80.0 GB"));
+  for (const Json& c : j["best_too_large"]) CHECK(contains(c["why"], " GB of 84.9 GB"));
   // What a report of the best says is what the search said.
   const Json report = json_of(run("report --json --scenario '" + (folder / "best.json") + "'"));
   CHECK(report["step_s"] == j["best"][0]["step_s"]);
