@@ -365,6 +365,21 @@ std::string why_it_does_not_fit(const RankMemory& m, const Machine& machine, int
   return text;
 }
 
+double layer_parameters_of_rank(const Scenario& s) {
+  return layer_parameters(s, local(s), parameters(s.model).layer);
+}
+
+double parameters_of_rank(const Scenario& s, int64_t stage) {
+  const Ranks ranks(s);
+  return ranks.parameters_of(ranks.stage(stage));
+}
+
+int64_t layers_of_rank(const Scenario& s, int64_t stage) {
+  const int64_t layers = layers_of_stage(s.model, s.layout, stage);
+  return two_directions(s.layout) ? layers + layers_of_stage(s.model, s.layout, s.layout.pp - 1 - stage)
+                                  : layers;
+}
+
 InferenceMemory inference_memory(const Model& model, int64_t tp, int64_t batch, int64_t tokens,
                                  double weight_bytes, double kv_bytes) {
   Scenario s;

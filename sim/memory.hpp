@@ -93,6 +93,12 @@ RankMemory rank_memory(const Scenario& scenario, const Machine& machine, int64_t
 // The stage that needs most (its memory, and its number in `stage` unless null).
 RankMemory worst_rank_memory(const Scenario& scenario, const Machine& machine, int64_t* stage = nullptr);
 
+// Parameters on one rank: of a layer, and of a stage with all its chunks, embedding, head and norms.
+double layer_parameters_of_rank(const Scenario& scenario);
+double parameters_of_rank(const Scenario& scenario, int64_t stage);
+// Layers on it: DualPipe's stages hold two parts.
+int64_t layers_of_rank(const Scenario& scenario, int64_t stage);
+
 // What a pass through chunk `chunk` of stage `stage` holds, for Pipeline::bytes. DualPipe: chunk 0 or 1, a direction each.
 ChunkBytes chunk_bytes(const Scenario& scenario, int64_t stage, int64_t chunk);
 

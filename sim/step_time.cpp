@@ -2,24 +2,9 @@
 
 #include <algorithm>
 
+#include "sim/memory.hpp"
+
 namespace dsllm::sim {
-
-double layer_parameters(const Model& m, const Layout& l) {
-  const double tp = static_cast<double>(l.tp);
-  const double d = static_cast<double>(m.d_model);
-  const double kv = static_cast<double>(std::max(m.kv_dim() / l.tp, m.d_head));
-  const double attention = 2 * d * static_cast<double>(m.q_dim()) / tp + 2 * d * kv;
-  return attention + (m.gated ? 3 : 2) * d * static_cast<double>(m.d_ff) / tp + 2 * d;
-}
-
-double stage_parameters(const Model& m, const Layout& l, int64_t stage) {
-  const double table =
-      static_cast<double>(m.vocab_size) * static_cast<double>(m.d_model) / static_cast<double>(l.tp);
-  double parameters = static_cast<double>(layers_of_stage(m, l, stage)) * layer_parameters(m, l);
-  if (stage == 0) parameters += table;
-  if (stage == l.pp - 1 && (!m.tied || l.pp > 1)) parameters += table;
-  return parameters;
-}
 
 namespace {
 
@@ -31,7 +16,7 @@ struct LayerTraffic {
 
 LayerTraffic zero_traffic(const Rates& rates, const Scenario& s) {
   const Group group = gradient_group(rates.machine, s.layout);
-  const double parameters = layer_parameters(s.model, s.layout);
+  const double parameters = layer_parameters_of_rank(s);
   LayerTraffic t;
   if (s.layout.zero >= 3)
     t.gather_s = all_gather_s(rates, group, parameters * static_cast<double>(s.recipe.weight_bytes));
@@ -95,9 +80,9 @@ TailTime tail_time(const Rates& rates, const Scenario& s, const LayerTime& layer
   const Layout& l = s.layout;
   const Group group = gradient_group(rates.machine, l);
   const double replicas = static_cast<double>(group.size);
-  const double parameters = stage_parameters(s.model, l, stage);
-  const double per_layer = layer_parameters(s.model, l);
-  const double layers = static_cast<double>(layers_of_stage(s.model, l, stage));
+  const double parameters = parameters_of_rank(s, stage);
+  const double per_layer = layer_parameters_of_rank(s);
+  const double layers = static_cast<double>(layers_of_rank(s, stage));
   const double ends = parameters - layers * per_layer;
   TailTime t;
   if (group.size > 1 && l.zero < 2) {

@@ -20,8 +20,4 @@ void pipeline_of(const Rates& rates, const Scenario& scenario, Pipeline& pipelin
 
 TailTime tail_time(const Rates& rates, const Scenario& scenario, const LayerTime& layer, int64_t stage);
 
-// Parameters of a stage on one tensor-parallel rank.
-double stage_parameters(const Model& model, const Layout& layout, int64_t stage);
-double layer_parameters(const Model& model, const Layout& layout);
-
 }  // namespace dsllm::sim

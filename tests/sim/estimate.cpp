@@ -111,3 +111,27 @@ TEST_CASE("gradients: the last backward pass hides them, and a step without it d
   CHECK(zero.weights_s > 0);
   CHECK(exposed.weights_s == 0);
 }
+
+TEST_CASE(
+    "a rank's parameters: one rank has all, and the ranks of a replica have at least as many together") {
+  Scenario s = checked(scenario("deepseek-llm-67b", "h100-sxm", 1, 1));
+  CHECK(parameters_of_rank(s, 0) == 67425001472);
+  CHECK(layers_of_rank(s, 0) == 95);
+  s = scenario("deepseek-llm-67b", "h100-sxm", 64, 64);
+  s.layout.tp = 8;
+  s.layout.pp = 8;
+  for (const ScheduleKind kind : {ScheduleKind::one_f_one_b, ScheduleKind::dualpipe}) {
+    s.layout.schedule = kind;
+    const Scenario c = checked(s);
+    double sum = 0;
+    int64_t layers = 0;
+    for (int64_t stage = 0; stage < 8; ++stage) {
+      sum += 8 * parameters_of_rank(c, stage);
+      layers += layers_of_rank(c, stage);
+    }
+    const double copies = kind == ScheduleKind::dualpipe ? 2 : 1;
+    CHECK(layers == 95 * copies);
+    CHECK(sum >= copies * 67425001472);
+    CHECK(sum < copies * 67425001472 * 1.001);  // norms are on every rank of tp
+  }
+}
