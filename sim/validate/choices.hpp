@@ -34,7 +34,8 @@ Choices choices_of(const Measurement& row);
 // stored, and gradients are reduced after the last backward pass (as Korthikanti et al. 2022 say of theirs). All
 // others use flash attention and no dropout, and reduce gradients during the last backward pass. Llama's layers (gated = 1)
 // on GPUs from the H100 on are taken as an eager program's, whose products do not overlap with collectives of tp: the
-// only such table that there was to tune on is nanotron's.
+// only such table that there was to tune on is nanotron's. Under ZeRO 3 the loss is fused with its gradient, as
+// llm-foundry's is; all others keep their logits in fp32 beside it.
 Recipe recipe_of(const Measurement& row, const Model& model);
 
 }  // namespace dsllm::sim
