@@ -122,9 +122,9 @@ double working_bytes(const Scenario& s, const Local& r, double kept) {
   return again + gradients;
 }
 
-// What a program keeps of one pass through one layer beyond our list.
+// What a program of separate kernels (Recipe::eager, where it was measured) keeps of one pass through one layer beyond our list.
 double copied_bytes(const Scenario& s, const Local& r) {
-  if (s.layout.recompute == Recompute::full) return 0;
+  if (s.layout.recompute == Recompute::full || !s.recipe.eager) return 0;
   double bytes = 0;
   if (s.model.gated) bytes += memory_constants.mlp_copies_bytes * r.tokens * r.d_ff;
   if (s.layout.sp) bytes += memory_constants.gathered_bytes * (r.tokens - r.whole_tokens) * r.d_model;

@@ -25,9 +25,9 @@ struct MemoryConstants {
   double logits_bytes_in_place = 2;
   // Otherwise: bf16, a copy in fp32, and the shifted copy that becomes softmax and gradient (sharded_cross_entropy).
   double logits_bytes = 10;
-  // An element of d_ff that a SwiGLU of separate kernels keeps beyond gate, up and product: SiLU(gate) is 2 of these.
+  // Recipe::eager: an element of d_ff that a SwiGLU of separate kernels keeps beyond gate, up and product: SiLU(gate) is 2 of these.
   double mlp_copies_bytes = 5;
-  // With sp, of an element of d_model on another rank: half of the runs look as if both gathered inputs of a layer were
+  // Recipe::eager with sp, of an element of d_model on another rank: half of the runs look as if both gathered inputs of a layer were
   // kept (4), half as if none were.
   double gathered_bytes = 0.5;
   // A parameter, where gradients of bf16 wait in buckets of their own to be reduced and added in fp32 (PyTorch's DDP; the
