@@ -4,21 +4,11 @@
 #include <initializer_list>
 
 #include "ref/core/error.hpp"
+#include "sim/search/layouts.hpp"
 
 namespace dsllm::sim {
 
 namespace {
-
-std::vector<int64_t> divisors(int64_t n) {
-  std::vector<int64_t> low, high;
-  for (int64_t d = 1; d * d <= n; ++d) {
-    if (n % d != 0) continue;
-    low.push_back(d);
-    if (d != n / d) high.push_back(n / d);
-  }
-  low.insert(low.end(), high.rbegin(), high.rend());
-  return low;
-}
 
 class Reader {
  public:
