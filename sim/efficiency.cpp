@@ -30,7 +30,8 @@ double memory_s(const Rates& rates, double bytes) {
 
 double attention_s(const Rates& rates, double flops) {
   if (!(flops > 0)) return 0;
-  return flops / (rates.chip.attention_fraction * rates.machine.flops_per_s) + rates.constants.launch_s;
+  return flops / (rates.chip.attention_fraction * rates.chip.gemm_fraction * rates.machine.flops_per_s) +
+         rates.constants.launch_s;
 }
 
 }  // namespace dsllm::sim

@@ -82,7 +82,9 @@ void add_search(CLI::App& app) {
       "layout.\n"
       "example: dsllm-sim search --model deepseek-llm-67b --gpu h100-sxm --gpus 512 --global-batch 4608 "
       "--top 10");
-  command->callback([o] { search_command(*o, std::cout, Progress::standard_error()); });
+  command->callback([o] {
+    if (search_command(*o, std::cout, Progress::standard_error()) != 0) throw CLI::RuntimeError(1);
+  });
 }
 
 void add_sweep(CLI::App& app) {
@@ -246,6 +248,8 @@ int main(int argc, char** argv) {
     std::cout.flush();
     if (!std::cout) throw FileError("standard output", "", "space for what is printed", "a failed write");
     return 0;
+  } catch (const CLI::RuntimeError& e) {
+    return e.get_exit_code();
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   } catch (const UsageError& e) {

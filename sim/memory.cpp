@@ -244,7 +244,7 @@ RankMemory Ranks::memory(int64_t stage_number, PassesHeld held) const {
 
   const double copies = held.activations * layers_a_pass * copied;
   m.allowance = copies + memory_constants.fragmentation * (copies + m.activations + m.logits + m.buffers);
-  if (sharding > 1 && l.zero < 2) m.allowance += memory_constants.gradient_copy_bytes * n;
+  if (s.recipe.eager && sharding > 1 && l.zero < 2) m.allowance += memory_constants.gradient_copy_bytes * n;
   m.context = memory_constants.context_bytes;
   m.in_flight = held.activations + held.weight_contexts;
   return m;

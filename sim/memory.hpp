@@ -30,7 +30,7 @@ struct MemoryConstants {
   // Recipe::eager with sp, of an element of d_model on another rank: half of the runs look as if both gathered inputs of a layer were
   // kept (4), half as if none were.
   double gathered_bytes = 0.5;
-  // A parameter, where gradients of bf16 wait in buckets of their own to be reduced and added in fp32 (PyTorch's DDP; the
+  // Recipe::eager: a parameter, where gradients of bf16 wait in buckets of their own to be reduced and added in fp32 (PyTorch's DDP; the
   // runs without data parallelism need 2 bytes less).
   double gradient_copy_bytes = 2;
   // Share of what comes and goes that PyTorch's allocator loses to rounding and fragments.

@@ -61,11 +61,11 @@ Scenario scenario_from_json(const Json& json, const std::string& path) {
     if (key == "model")
       scenario.model = model_from_json(value, path);
     else if (key == "cluster")
-      read_section(value, path, scenario.cluster);
+      read_section(value, path + ": cluster", scenario.cluster);
     else if (key == "layout")
-      read_section(value, path, scenario.layout);
+      read_section(value, path + ": layout", scenario.layout);
     else if (key == "recipe")
-      read_section(value, path, scenario.recipe);
+      read_section(value, path + ": recipe", scenario.recipe);
     else if (key != version_field)
       throw ConfigError(fmt::format("{}: field '{}'", path, key),
                         fmt::format("one of {}, model, cluster, layout, recipe", version_field),

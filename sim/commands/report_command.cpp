@@ -140,6 +140,7 @@ Json json_of(const Scenario& s, const Machine& machine, const StepRun& step, con
           {"mfu_causal", model_flops_utilization(s, machine, step.step_s, true)},
           {"mfu_full", model_flops_utilization(s, machine, step.step_s, false)},
           {"hfu_causal", hardware_flops_utilization(s, machine, step.step_s, true)},
+          {"activations_of_a_layer", activations_json(s)},
           {"training", training_json(training)},
           {"generation", generation_json(generation_of(s, machine))}};
 }
@@ -183,6 +184,8 @@ void report_command(const ReportCommand& o, std::ostream& out) {
   print_model(out, s.model);
   out << "\n";
   print_memory(out, s, machine, step.memory);
+  out << "\n";
+  print_activations(out, s);
   out << "\n";
   print_time(out, s, machine, step, by_formula);
   out << "\n";

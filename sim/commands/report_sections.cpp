@@ -126,6 +126,28 @@ void print_memory(std::ostream& out, const Scenario& scenario, const Machine& ma
   else
     out << fmt::format("  It fits: stage {} needs most, {} of {}\n", worst, bytes_text(rows[worst].total()),
                        bytes_text(machine.hbm_bytes));
+  out << fmt::format("  allowance: {} of what comes and goes, lost to fragmentation{}\n",
+                     percent_text(memory_constants.fragmentation),
+                     scenario.recipe.eager ? ", and the copies of kernels that are not fused" : "");
+}
+
+void print_activations(std::ostream& out, const Scenario& scenario) {
+  out << "Activations: what one micro-batch leaves in one layer of a rank\n";
+  TextTable table({"tensor", "bytes", "kept until"}, {2});
+  double total = 0;
+  for (const TensorBytes& t : activation_tensors(scenario)) {
+    table.add({t.name, bytes_text(t.bytes), t.lifetime});
+    total += t.bytes;
+  }
+  table.add({"together", bytes_text(total), ""});
+  table.print(out);
+}
+
+Json activations_json(const Scenario& scenario) {
+  Json tensors = Json::array();
+  for (const TensorBytes& t : activation_tensors(scenario))
+    tensors.push_back({{"tensor", t.name}, {"bytes", t.bytes}, {"kept_until", t.lifetime}});
+  return tensors;
 }
 
 Json memory_json(const Machine& machine, const std::vector<RankMemory>& rows) {

@@ -31,6 +31,10 @@ Generation generation_of(const Scenario& scenario, const Machine& machine);
 void print_generation(std::ostream& out, const Scenario& scenario, const Generation& generation);
 Json generation_json(const Generation& generation);
 
+// What one micro-batch leaves in one layer of a rank, tensor by tensor, and until when.
+void print_activations(std::ostream& out, const Scenario& scenario);
+Json activations_json(const Scenario& scenario);
+
 // A training of `tokens` tokens at step_s a step.
 struct Training {
   double tokens = 0, steps = 0, seconds = 0, gpu_hours = 0, cost = 0;

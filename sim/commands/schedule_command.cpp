@@ -53,8 +53,15 @@ void schedule_command(const ScheduleCommand& o, std::ostream& out) {
   check_width(o.width);
   const Pipeline p = pipeline_of(o);
   const ClosedForm form = closed_form(p);
+  // A list of all events takes some 200 bytes for each pass; the run by itself needs a tenth of that.
+  const bool can_list = p.stages * p.chunks * p.micro_batches <= 1 << 20;
+  const bool wants_files = !o.trace.empty() || !o.csv.empty();
+  if (wants_files && !can_list)
+    throw ConfigError("trace, csv", "at most 2^20 forward passes to write down",
+                      with_commas(p.stages * p.chunks * p.micro_batches));
+  const bool draws = o.width > 0 && !o.json && can_list;
   Timeline timeline;
-  const PipelineRun run = run_pipeline(p, {}, &timeline);
+  const PipelineRun run = run_pipeline(p, {}, draws || wants_files ? &timeline : nullptr);
   double peak = 0, least = HUGE_VAL;
   for (const RankRun& rank : run.ranks) {
     peak = std::max(peak, rank.peak_bytes / static_cast<double>(chunks_of(p)));
@@ -119,7 +126,7 @@ void schedule_command(const ScheduleCommand& o, std::ostream& out) {
   out << fmt::format(
       "  activations: {:.3g} micro-batches of a stage on the rank with most, {:.3g} on that with fewest\n",
       peak, least);
-  if (o.width > 0) out << "\n" << timeline_text(timeline, {.width = o.width});
+  if (draws) out << "\n" << timeline_text(timeline, {.width = o.width});
 }
 
 }  // namespace dsllm::sim

@@ -139,7 +139,7 @@ std::vector<std::string> layout_values(const Layout& layout) {
   return values;
 }
 
-void search_command(const SearchCommand& o, std::ostream& out, const Progress::Output& progress_output) {
+int search_command(const SearchCommand& o, std::ostream& out, const Progress::Output& progress_output) {
   if (o.top < 1) throw ConfigError("top", "at least 1 layout", fmt::to_string(o.top));
   const Scenario base = read_scenario(o.scenario);
   base.model.validate();
@@ -196,7 +196,7 @@ void search_command(const SearchCommand& o, std::ostream& out, const Progress::O
       json["best_too_large"].push_back(std::move(entry));
     }
     out << json.dump(2) << "\n";
-    return;
+    return result.best.empty();
   }
 
   out << fmt::format("{} on {} {} with {} each, global batch {} sequences of {} tokens\n\n",
@@ -225,11 +225,12 @@ void search_command(const SearchCommand& o, std::ostream& out, const Progress::O
            "memory)\n";
     table_of(base, machine, shown, shown.size()).print(out);
   }
-  if (lacking.empty()) return;
+  if (lacking.empty()) return result.best.empty();
   out << (result.best.empty() ? "\nThe smallest\n" : "\nWhat more memory would buy\n");
   for (size_t i = 0; i < lacking.size(); ++i)
     out << fmt::format("  {} by {}\n    {}\n", seconds_text(result.too_large[i].cost.step_s),
                        describe_layout(lacking[i].first), lacking[i].second);
+  return result.best.empty();
 }
 
 }  // namespace dsllm::sim

@@ -17,8 +17,8 @@ struct SearchCommand {
   std::string csv;  // a file for the table of the best
 };
 
-// progress: where to show how far the search is.
-void search_command(const SearchCommand& options, std::ostream& out, const Progress::Output& progress);
+// progress: where to show how far the search is. Returns the program's exit status: 1 if no layout fits.
+int search_command(const SearchCommand& options, std::ostream& out, const Progress::Output& progress);
 
 struct SweepCommand {
   ScenarioOptions scenario;     // --gpus is where it starts

@@ -189,6 +189,8 @@ void print_text(const Judgement& j, const std::string& path, std::ostream& out) 
   if (j.beyond_tp8 > 0)
     print_errors("step time, tp <= 8", j, j.ours_tp8.time, j.naive_tp8.time, j.ours_tp8.time_rows, out);
   print_errors("memory", j, j.ours.memory, j.naive.memory, j.ours.memory_rows, out);
+  if (j.beyond_tp8 > 0)
+    print_errors("memory, tp <= 8", j, j.ours_tp8.memory, j.naive_tp8.memory, j.ours_tp8.memory_rows, out);
   print_oom(j.ours.oom, j.naive.oom, out);
 }
 

@@ -266,7 +266,7 @@ TEST_CASE("dsllm-sim: a search ranks, names what the others lack, and saves the 
   }
   // Nothing fits into 2 GB: said, not an error; but there is nothing to save.
   const Outcome none = run("search --gpus 8 --hbm-bytes 2e9 --global-batch 64");
-  CHECK(none.code == 0);
+  CHECK(none.code == 1);
   CHECK(contains(none.out, "No layout fits"));
   CHECK(run("search --gpus 8 --hbm-bytes 2e9 --global-batch 64 --save /tmp/no").code == 1);
 }

@@ -119,6 +119,9 @@ Constants fit(const std::vector<Parameter>& free, const Constants& start, const 
     progress.update(round + 1, fmt::format("loss {:.2f}%", 100 * best_loss));
   }
   progress.finish();
+  for (size_t i = 0; i < best.size(); ++i)
+    if (best[i] == lowest[i] || best[i] == highest[i])
+      fmt::print(stderr, "{} = {:.4g} stands at the end of its range\n", free[i].name, best[i]);
   problem(best);
   return problem.constants;
 }
