@@ -32,9 +32,9 @@ std::string first_line(const std::string& text) {
 TEST_CASE("kill matrix: wrong kernels are rejected, right ones accepted in every order of threads") {
   const UsualOrder usual;
   std::set<std::string> controlled, attacked, bugs;
-  for (const auto component :
-       {rmsnorm_kernel_bugs, rope_kernel_bugs, swiglu_kernel_bugs, attention_kernel_bugs,
-        cross_entropy_kernel_bugs, embedding_kernel_bugs, adamw_kernel_bugs, grad_clip_kernel_bugs})
+  for (const auto component : {rmsnorm_kernel_bugs, rope_kernel_bugs, swiglu_kernel_bugs,
+                               attention_kernel_bugs, cross_entropy_kernel_bugs, embedding_kernel_bugs,
+                               lr_schedule_kernel_bugs, adamw_kernel_bugs, grad_clip_kernel_bugs})
     for (const KernelBug& bug : component()) {
       const Candidate& c = bug.candidate;
       const std::string type(dsllm::describe(c.real).name), subject = bug.pair + " " + type;

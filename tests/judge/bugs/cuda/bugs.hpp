@@ -21,6 +21,7 @@ std::vector<KernelBug> swiglu_kernel_bugs();
 std::vector<KernelBug> attention_kernel_bugs();
 std::vector<KernelBug> cross_entropy_kernel_bugs();
 std::vector<KernelBug> embedding_kernel_bugs();
+std::vector<KernelBug> lr_schedule_kernel_bugs();
 std::vector<KernelBug> adamw_kernel_bugs();
 std::vector<KernelBug> grad_clip_kernel_bugs();
 
