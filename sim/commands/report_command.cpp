@@ -169,7 +169,9 @@ void report_command(const ReportCommand& o, std::ostream& out) {
   const Training training = training_of(s, step.step_s, o.tokens, o.price_per_gpu_hour);
 
   save_scenario(o.scenario, s);
-  if (!o.trace.empty()) write_file_atomically(o.trace, chrome_trace(timeline, fmt::format("replica 0 of {}, all alike", s.layout.dp)));
+  if (!o.trace.empty())
+    write_file_atomically(o.trace,
+                          chrome_trace(timeline, fmt::format("replica 0 of {}, all alike", s.layout.dp)));
   if (!o.csv.empty()) write_file_atomically(o.csv, events_csv(timeline));
   if (o.json) {
     out << json_of(s, machine, step, by_formula, training).dump(2) << "\n";

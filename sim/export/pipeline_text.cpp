@@ -72,7 +72,7 @@ std::string timeline_text(const Timeline& t, const TextOptions& options) {
 
   // Compute and sync streams of every rank; a column shows what runs in its middle.
   const auto row = [](int32_t rank, Stream s) {
-    return static_cast<size_t>(2 * rank + (s == Stream::sync ? 1 : 0));
+    return 2 * static_cast<size_t>(rank) + (s == Stream::sync ? 1 : 0);
   };
   std::vector<std::string> rows(static_cast<size_t>(2 * t.ranks),
                                 std::string(static_cast<size_t>(columns), '.'));

@@ -10,7 +10,7 @@
 namespace dsllm::sim {
 
 PeakInFlight peak_in_flight(ScheduleKind kind, int64_t stages, int64_t micro_batches, int64_t chunks,
-                        int64_t stage) noexcept {
+                            int64_t stage) noexcept {
   const int64_t p = stages, m = micro_batches, v = chunks, s = stage;
   switch (kind) {
     case ScheduleKind::gpipe:
@@ -95,7 +95,8 @@ void zero_bubble(const Numbers& n, bool two, ClosedForm& form) {
   const double both =
       two ? std::min({2 * n.w, 2 * n.f, n.f + n.b}) : 2 * std::min({n.w, n.f, n.b});  // two fills
   const double one = two ? std::min(n.w, n.f) : both / 2;
-  form.bubble_s = static_cast<double>(n.p - 1) * (n.f + n.b) - static_cast<double>(fills / 2) * both -
+  const auto pairs = fills / 2;
+  form.bubble_s = static_cast<double>(n.p - 1) * (n.f + n.b) - static_cast<double>(pairs) * both -
                   static_cast<double>(fills % 2) * one;
   form.bubble_s = std::max(0.0, form.bubble_s);  // rounding
   const bool published = both == 2 * n.w, few = n.m < depth;
@@ -119,7 +120,8 @@ void zero_bubble(const Numbers& n, bool two, ClosedForm& form) {
 
 // The published formula takes F = B(input) >= W for granted; the general one was found by comparing with the engine.
 void dualpipe(const Numbers& n, ClosedForm& form) {
-  const auto gaps = static_cast<double>(n.p / 2 - 1);
+  const int64_t half = n.p / 2;
+  const auto gaps = static_cast<double>(half - 1);
   const double published = gaps * (n.pair + (n.b + n.w) - 3 * n.w);
   form.bubble_s =
       std::max(gaps * (n.pair + n.f), gaps * (n.pair + n.b) - n.f) - gaps * (n.w + std::min(n.w, n.b));

@@ -37,7 +37,7 @@ struct PeakInFlight {
   int64_t weight_contexts = 0;
 };
 PeakInFlight peak_in_flight(ScheduleKind kind, int64_t stages, int64_t micro_batches, int64_t chunks,
-                        int64_t stage) noexcept;
+                            int64_t stage) noexcept;
 
 // The engine's figures without the engine, for the search: the longest of a few chains of passes that must follow each other
 // (see estimate.cpp). No allocation, O(stages * chunks). Equal to the engine for equal stages whose W is at most F and B (DualPipe

@@ -174,8 +174,8 @@ double rounds(const Pipeline& pipeline) noexcept {
       if (last - r < rest) part += time(r) + (r < last ? twice : 0);
       slowest = std::max(slowest, time(r));
     }
-    return walk + static_cast<double>(micro_batches / n) * sum +
-           std::max(part, static_cast<double>(rest) * slowest);
+    const int64_t laps = micro_batches / n;
+    return walk + static_cast<double>(laps) * sum + std::max(part, static_cast<double>(rest) * slowest);
   };
   double walk = -twice;
   for (int64_t r = 0; r <= last; ++r) walk += time(r) + twice;
@@ -204,7 +204,8 @@ double rounds_beyond_weights(const Pipeline& pipeline) noexcept {
   const auto others = static_cast<double>(p - 1);
   const double gain = sum - static_cast<double>(p) * slowest +
                       others * (2 * pipeline.send_s - weights / static_cast<double>(p));
-  const double rounds = static_cast<double>(left / p) + static_cast<double>(positive(left % p - 1)) / others;
+  const int64_t whole = left / p;
+  const double rounds = static_cast<double>(whole) + static_cast<double>(positive(left % p - 1)) / others;
   return std::max(0.0, gain * rounds);
 }
 

@@ -66,8 +66,8 @@ double naive_memory_bytes(const Scenario& s) {
   const auto dp = static_cast<double>(l.dp * l.cp);
   const double whole = l.zero == 0 ? 18 : l.zero == 1 ? 6 : l.zero == 2 ? 2 : 0;
   const double state = parameters * (whole + (18 - whole) / dp) / static_cast<double>(l.tp * l.pp);
-  const double tensor =
-      static_cast<double>(m.seq_len / l.cp * l.micro_batch) * static_cast<double>(m.d_model);
+  const int64_t tokens = m.seq_len / l.cp * l.micro_batch;
+  const double tensor = static_cast<double>(tokens) * static_cast<double>(m.d_model);
   const double of_layer = (l.recompute == Recompute::full ? 2 : 34 / static_cast<double>(l.tp)) * tensor;
   return state + of_layer * static_cast<double>(m.n_layers) / static_cast<double>(l.pp) *
                      static_cast<double>(std::min(l.pp, l.micro_batches()));
