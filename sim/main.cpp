@@ -63,6 +63,9 @@ void add_report(CLI::App& app) {
   command->add_flag("--json", o->json, "print JSON");
   command->add_option("--csv", o->csv, "write the passes and sends to this file");
   command->add_option("--trace", o->trace, "write a Chrome trace to this file (ui.perfetto.dev opens it)");
+  command
+      ->add_option("--trace-replicas", o->trace_replicas, "write so many of the dp replicas, a process each")
+      ->capture_default_str();
   command->footer(
       "example: dsllm-sim report --model deepseek-llm-67b --gpu h800-sxm --gpus 1024 --tp 8 --pp 8 "
       "--micro-batch 1 --global-batch 4608 --schedule 1f1b --zero 1 --sp --recompute selective");

@@ -155,8 +155,11 @@ void report_command(const ReportCommand& o, std::ostream& out) {
   check_width(o.width);
   const Scenario s = checked(read_scenario(o.scenario));
   const Machine machine = machine_of(s.cluster, s.recipe);
+  if (!(o.trace_replicas >= 1 && o.trace_replicas <= s.layout.dp))
+    throw ConfigError("trace_replicas", fmt::format("1 to dp = {} replicas", s.layout.dp),
+                      fmt::to_string(o.trace_replicas));
   // A list of all passes takes some 200 bytes for each.
-  const bool can_list = forward_passes(s) <= 1 << 20;
+  const bool can_list = forward_passes(s) * o.trace_replicas <= 1 << 20;
   const bool wants_files = !o.trace.empty() || !o.csv.empty();
   if (wants_files && !can_list)
     throw ConfigError("trace, csv", "at most 2^20 forward passes in a step to write down",
@@ -169,9 +172,12 @@ void report_command(const ReportCommand& o, std::ostream& out) {
   const Training training = training_of(s, step.step_s, o.tokens, o.price_per_gpu_hour);
 
   save_scenario(o.scenario, s);
-  if (!o.trace.empty())
-    write_file_atomically(o.trace,
-                          chrome_trace(timeline, fmt::format("replica 0 of {}, all alike", s.layout.dp)));
+  if (!o.trace.empty()) {
+    std::vector<TraceProcess> replicas;
+    for (int64_t r = 0; r < o.trace_replicas; ++r)
+      replicas.push_back({fmt::format("replica {} of {}", r, s.layout.dp), &timeline});
+    write_file_atomically(o.trace, chrome_trace(replicas));
+  }
   if (!o.csv.empty()) write_file_atomically(o.csv, events_csv(timeline));
   if (o.json) {
     out << json_of(s, machine, step, by_formula, training).dump(2) << "\n";

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <set>
 
 #include "ref/core/file.hpp"
 #include "ref/core/json.hpp"
@@ -161,6 +162,16 @@ TEST_CASE("dsllm-sim: a report of the 67B model adds up") {
                            "It fits: stage 0 needs most", "rank 7", "6 N1 = 72 n d^2"})
     CHECK_MESSAGE(contains(text.out, part), part);
   CHECK(read_json(folder / "t.json")["traceEvents"].size() > 8 * 288 * 2);
+  // A process for every replica that is asked for.
+  const std::string small = "report --gpus 8 --pp 4 --global-batch 8 --trace '" + (folder / "r.json") + "' ";
+  CHECK(run(small + "--trace-replicas 2").code == 0);
+  std::set<int64_t> processes;
+  const Json replicas = read_json(folder / "r.json");
+  for (const Json& event : replicas["traceEvents"]) processes.insert(event["pid"].get<int64_t>());
+  CHECK(processes.size() == 2);
+  const Outcome many = run(small + "--trace-replicas 3");
+  CHECK(many.code == 1);
+  CHECK(contains(many.err, "trace_replicas: expected 1 to dp = 2 replicas, got 3"));
   CHECK(contains(read_file(folder / "t.csv"), "rank,stream,name"));
 
   const Json j = json_of(run(layout + "--json"));
