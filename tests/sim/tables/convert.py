@@ -4,7 +4,7 @@
 Every figure is taken or computed from the input files at run time; what a source does not say stays an empty cell, and
 each function below says why it fills a cell in. One table a source, written to a folder outside of the sources:
 
-    python3 tests/sim/tables/convert.py --facts ../shared/facts/cluster --data ../shared/data/cluster --out build/tables
+    python3 tests/sim/tables/convert.py --facts FACTS --data DATA --out build/tables
 """
 import argparse
 import collections
