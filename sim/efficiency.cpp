@@ -13,6 +13,7 @@ double gemm_s(const Rates& rates, double m, double n, double k) {
   const double flops = 2 * m * n * k;
   if (!(flops > 0)) return 0;
   const Constants& c = rates.constants;
+  // Where the number is not published, the H100's.
   const double multiprocessors = rates.machine.sm_count > 0 ? rates.machine.sm_count : 132;
   const double waves = std::ceil(m / 128) * std::ceil(n / 128) / multiprocessors;
   const double fraction =

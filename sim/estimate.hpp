@@ -1,4 +1,4 @@
-// What a layout costs, by formulas alone: no allocation, a few microseconds. report.hpp runs the schedule event by event.
+// What a layout costs, by formulas alone, in a few microseconds. commands/step_run.hpp runs the same step event by event.
 #pragma once
 
 #include "sim/memory.hpp"

@@ -1,5 +1,5 @@
-// A pipeline on paper: how long the passes of every chunk take, and what they hold. schedule.hpp turns it into lists of
-// events and runs them; closed_form.hpp has the published formulas.
+// A pipeline on paper: how long the passes of every chunk take, and what they hold. schedule/events.hpp turns it into lists
+// of passes, schedule/engine.hpp runs them; schedule/closed_form.hpp has the published formulas.
 #pragma once
 
 #include <cstdint>
@@ -29,9 +29,9 @@ struct Pipeline {
   int64_t micro_batches = 1;      // m, of one replica
   int64_t chunks = 1;             // v; DualPipe: 2 by itself
   std::vector<ChunkTimes> times;  // [stages * chunks], stage-major: times[s * chunks + c]
-  std::vector<ChunkBytes>
-      bytes;          // same order; may be empty: then 1 an activation, 0.x a weight context is not counted
-  double send_s = 0;  // of an activation or its gradient to the next stage
+  // Same order. Empty: an activation counts 1 and a weight context nothing, so that peaks are micro-batches.
+  std::vector<ChunkBytes> bytes;
+  double send_s = 0;             // of an activation or its gradient to the next stage
   bool send_blocks = false;      // the sender waits
   double overlapped_pair_s = 0;  // DualPipe: F&B of one forward and one full backward together; 0: their sum
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sim/memory.hpp"
+#include "sim/schedule/events.hpp"
 
 namespace dsllm::sim {
 
@@ -38,18 +39,17 @@ void pipeline_of(const Rates& rates, const Scenario& s, Pipeline& p) {
   const LayerTime layer = layer_time(rates, s);
   const EndsTime ends = ends_time(rates, s);
   const LayerTraffic zero = zero_traffic(rates, s);
-  const bool dualpipe = l.schedule == ScheduleKind::dualpipe;
   const bool splits = l.schedule == ScheduleKind::zb_h1 || l.schedule == ScheduleKind::zb_h2;
   p.kind = l.schedule;
   p.stages = l.pp;
   p.micro_batches = l.micro_batches();
-  p.chunks = dualpipe ? 2 : l.interleave;
+  p.chunks = l.interleave;
+  p.chunks = chunks_of(p);  // DualPipe has 2
   const Split split = split_layers(s.model, l);
   p.times.resize(static_cast<size_t>(p.stages * p.chunks));
   for (int64_t stage = 0; stage < p.stages; ++stage)
     for (int64_t chunk = 0; chunk < p.chunks; ++chunk) {
-      const int64_t part = dualpipe ? (chunk == 0 ? stage : p.stages - 1 - stage) : chunk * p.stages + stage;
-      const int64_t parts = dualpipe ? p.stages : p.stages * p.chunks;
+      const int64_t part = part_of(p.kind, p.stages, stage, chunk);
       const double layers = static_cast<double>(split.layers(part));
       const double backward_s = splits ? layer.backward_input_s + layer.backward_weight_s : layer.backward_s;
       ChunkTimes t;
@@ -61,7 +61,7 @@ void pipeline_of(const Rates& rates, const Scenario& s, Pipeline& p) {
         t.forward_s += ends.embedding_forward_s;
         t.backward_weight_s += ends.embedding_backward_s;
       }
-      if (part == parts - 1) {
+      if (part == split.parts - 1) {
         t.forward_s += ends.head_forward_s;
         t.backward_input_s += ends.head_backward_input_s;
         t.backward_weight_s += ends.head_backward_weight_s;
