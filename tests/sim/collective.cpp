@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include "tests/sim/close.hpp"
 
 using namespace dsllm;
 using namespace dsllm::sim;
@@ -60,20 +61,20 @@ TEST_CASE("collectives take what their formulas say") {
   const Group node{8, 8}, nodes{4, 1}, mixed{16, 8};
   const double s = 8e9;
   // 7 hops of 1 us and 7/8 of 8 GB at 100 GB/s.
-  CHECK(all_gather_s(r, node, s) == doctest::Approx(7e-6 + 0.07));
-  CHECK(reduce_scatter_s(r, node, s) == doctest::Approx(7e-6 + 0.07));
-  CHECK(all_reduce_s(r, node, s) == doctest::Approx(14e-6 + 0.14));
+  CHECK(all_gather_s(r, node, s) == nearly(7e-6 + 0.07));
+  CHECK(reduce_scatter_s(r, node, s) == nearly(7e-6 + 0.07));
+  CHECK(all_reduce_s(r, node, s) == nearly(14e-6 + 0.14));
   // One GPU of each node: 10 GB/s and 10 us.
-  CHECK(ring_all_reduce_s(r, nodes, s) == doctest::Approx(60e-6 + 2 * 0.75 * 0.8));
-  CHECK(tree_all_reduce_s(r, nodes, s) == doctest::Approx(40e-6 + 2 * 0.8));
+  CHECK(ring_all_reduce_s(r, nodes, s) == nearly(60e-6 + 2 * 0.75 * 0.8));
+  CHECK(tree_all_reduce_s(r, nodes, s) == nearly(40e-6 + 2 * 0.8));
   // 8 GPUs of each node together have 80 GB/s; of 8 hops, 7 stay inside.
-  CHECK(all_gather_s(r, mixed, s) == doctest::Approx(15 * (10e-6 + 7e-6) / 8 + 15.0 / 16 * 8 / 80));
+  CHECK(all_gather_s(r, mixed, s) == nearly(15 * (10e-6 + 7e-6) / 8 + 15.0 / 16 * 8 / 80));
   // In the node 2 * (7 us + 0.07 s), between the nodes 2 * (10 us + half of a gigabyte at 10 GB/s).
-  CHECK(hierarchical_all_reduce_s(r, mixed, s) == doctest::Approx(2 * (7e-6 + 0.07) + 2 * (10e-6 + 0.05)));
+  CHECK(hierarchical_all_reduce_s(r, mixed, s) == nearly(2 * (7e-6 + 0.07) + 2 * (10e-6 + 0.05)));
   // 56 hops outside the node; 56 of 64 parts leave a GPU.
-  CHECK(all_to_all_s(r, {64, 8}, s) == doctest::Approx(56 * 10e-6 + 56.0 / 64 * 0.8));
-  CHECK(send_s(r, true, s) == doctest::Approx(20e-6 + 0.08));
-  CHECK(send_s(r, false, s) == doctest::Approx(20e-6 + 0.8));
+  CHECK(all_to_all_s(r, {64, 8}, s) == nearly(56 * 10e-6 + 56.0 / 64 * 0.8));
+  CHECK(send_s(r, true, s) == nearly(20e-6 + 0.08));
+  CHECK(send_s(r, false, s) == nearly(20e-6 + 0.8));
 }
 
 TEST_CASE("the fastest algorithm is taken: a tree for short messages, rings for long ones") {
@@ -86,7 +87,7 @@ TEST_CASE("the fastest algorithm is taken: a tree for short messages, rings for 
     CHECK(all_reduce_s(r, group, bytes) <= hierarchical_all_reduce_s(r, group, bytes));
   }
   // 1 TB is all bandwidth: 2 * 511/512 of it at 80 GB/s.
-  CHECK(all_reduce_s(r, group, 1e12) == doctest::Approx(2 * 511.0 / 512 * 1e12 / 80e9).epsilon(0.01));
+  CHECK(all_reduce_s(r, group, 1e12) == nearly(2 * 511.0 / 512 * 1e12 / 80e9).epsilon(0.01));
 }
 
 TEST_CASE("nothing is sent by one rank, nor in no bytes, and time never falls with either") {
@@ -115,10 +116,10 @@ TEST_CASE("constants lose bandwidth as they say") {
   const Group nodes{4, 1};
   const double whole = all_gather_s(r, nodes, 1e12);
   r.chip.network_fraction = 0.5;
-  CHECK(all_gather_s(r, nodes, 1e12) == doctest::Approx(2 * whole).epsilon(1e-3));
+  CHECK(all_gather_s(r, nodes, 1e12) == nearly(2 * whole).epsilon(1e-3));
   r.chip.network_decay = 0.5;  // 4 nodes: half once more
-  CHECK(all_gather_s(r, nodes, 1e12) == doctest::Approx(4 * whole).epsilon(1e-3));
+  CHECK(all_gather_s(r, nodes, 1e12) == nearly(4 * whole).epsilon(1e-3));
   r.chip.gather_slowdown = 1.5;
-  CHECK(all_gather_s(r, nodes, 1e12) == doctest::Approx(6 * whole).epsilon(1e-3));
-  CHECK(ring_all_reduce_s(r, nodes, 1e12) == doctest::Approx(8 * whole).epsilon(1e-3));
+  CHECK(all_gather_s(r, nodes, 1e12) == nearly(6 * whole).epsilon(1e-3));
+  CHECK(ring_all_reduce_s(r, nodes, 1e12) == nearly(8 * whole).epsilon(1e-3));
 }

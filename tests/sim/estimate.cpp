@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "sim/model_cost.hpp"
+#include "tests/sim/close.hpp"
 
 using namespace dsllm;
 using namespace dsllm::sim;
@@ -82,14 +83,13 @@ TEST_CASE("parts add up, and utilization follows from them") {
   const Estimate e = estimate(c, m);
   const StepTime& t = e.time;
   CHECK(e.step_s ==
-        doctest::Approx(t.passes_s + t.bubble_s + t.gradients_s + t.weights_s + t.optimizer_s + t.other_s));
-  CHECK(tokens_per_s(c, e.step_s) == doctest::Approx(4608.0 * 4096 / e.step_s));
+        nearly(t.passes_s + t.bubble_s + t.gradients_s + t.weights_s + t.optimizer_s + t.other_s));
+  CHECK(tokens_per_s(c, e.step_s) == nearly(4608.0 * 4096 / e.step_s));
   const double flops = flops_per_token(c.model, {.causal = true}).total() * 4608 * 4096;
-  CHECK(model_flops_utilization(c, m, e.step_s, true) ==
-        doctest::Approx(flops / e.step_s / (1024 * 989.5e12)));
+  CHECK(model_flops_utilization(c, m, e.step_s, true) == nearly(flops / e.step_s / (1024 * 989.5e12)));
   CHECK(hardware_flops_utilization(c, m, e.step_s, true) > model_flops_utilization(c, m, e.step_s, true));
   // 288 micro-batches on 8 stages: about 7 / 288 of the passes, and the last stage is no slower than the others.
-  CHECK(t.bubble_s / t.passes_s == doctest::Approx(7.0 / 288).epsilon(0.1));
+  CHECK(t.bubble_s / t.passes_s == nearly(7.0 / 288).epsilon(0.1));
 }
 
 TEST_CASE("gradients: the last backward pass hides them, and a step without it does not") {
@@ -103,7 +103,7 @@ TEST_CASE("gradients: the last backward pass hides them, and a step without it d
   s.recipe.overlap_dp = false;
   const TailTime exposed = tail_time(r, s, layer, 0);
   CHECK(exposed.gradients_exposed_s == exposed.gradients_s);
-  CHECK(exposed.gradients_s == doctest::Approx(hidden.gradients_s));
+  CHECK(exposed.gradients_s == nearly(hidden.gradients_s));
   // ZeRO 1 shards the optimizer's step and gathers the weights that it made.
   s.layout.zero = 1;
   const TailTime zero = tail_time(r, s, layer, 0);
@@ -134,4 +134,48 @@ TEST_CASE(
     CHECK(sum >= copies * 67425001472);
     CHECK(sum < copies * 67425001472 * 1.001);  // norms are on every rank of tp
   }
+}
+
+TEST_CASE("chunks: the head is on the last part, and ZeRO's traffic slows the passes that wait for it") {
+  // Links so slow that a layer's weights take longer than its kernels.
+  Scenario s = scenario("deepseek-llm-7b", "h100-sxm", 16, 64);
+  s.cluster.node_bytes_per_s = s.cluster.network_bytes_per_s = 1e9;
+  s.layout.pp = 2;
+  s = checked(s);
+  const Rates rates = rates_of(machine_of(s.cluster, s.recipe), constants());
+  const LayerTime layer = layer_time(rates, s);
+  const EndsTime ends = ends_time(rates, s);
+  Pipeline p;
+  pipeline_of(rates, s, p);
+  const double first = static_cast<double>(layers_of_stage(s.model, s.layout, 0));
+  const double last = static_cast<double>(layers_of_stage(s.model, s.layout, 1));
+  CHECK(p.times[0].forward_s == nearly(first * layer.forward_s + ends.embedding_forward_s));
+  CHECK(p.times[1].forward_s == nearly(last * layer.forward_s + ends.head_forward_s));
+  CHECK(p.times[1].full_backward_s() ==
+        nearly(last * layer.backward_s + ends.head_backward_input_s + ends.head_backward_weight_s));
+
+  const Group group = gradient_group(rates.machine, s.layout);
+  const double weights = layer_parameters_of_rank(s);
+  const double gather = all_gather_s(rates, group, 2 * weights),
+               scatter = reduce_scatter_s(rates, group, 4 * weights);
+  REQUIRE(gather > layer.backward_s);
+  // A pass waits for its first layer's weights, then for each next one's, and ends with kernels.
+  s.layout.zero = 2;
+  pipeline_of(rates, s, p);
+  CHECK(p.times[0].forward_s == nearly(first * layer.forward_s + ends.embedding_forward_s));
+  CHECK(p.times[0].full_backward_s() ==
+        nearly(first * scatter + layer.backward_s + ends.embedding_backward_s));
+  s.layout.zero = 3;
+  pipeline_of(rates, s, p);
+  CHECK(p.times[0].forward_s == nearly(first * gather + layer.forward_s + ends.embedding_forward_s));
+  CHECK(p.times[0].full_backward_s() ==
+        nearly(first * (gather + scatter) + layer.backward_s + ends.embedding_backward_s));
+}
+
+TEST_CASE("a step takes what the program needs once, whatever the layout") {
+  const Scenario s = checked(scenario("deepseek-llm-7b", "h100-sxm", 8, 8));
+  Constants slow = constants();
+  slow.step_s += 10;
+  const Machine m = machine_of(s.cluster, s.recipe);
+  CHECK(estimate(s, m, slow).step_s == nearly(estimate(s, m).step_s + 10));
 }
